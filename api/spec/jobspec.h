@@ -1,0 +1,24 @@
+/* jobspec.h -- the job spec: every field in one table, and its resolution.
+ *
+ * jobspec_resolve takes what a client sent and returns it with every default filled in and the
+ * preset turned into `stages`; what it returns is valid, complete and all the engine reads. A spec
+ * that was resolved resolves to itself. The table validates, supplies defaults and ranges, finds the nearest
+ * valid name for a misspelt one, and prints docs/RECIPES.md.
+ *
+ * A resolved stage: {"name":"stage-1","freeze_to":-1,"epochs":1,"lr":{"slice":[null,2e-3]},
+ *   "schedule":{"name":"one_cycle","form":"v2","pct_start":.99,"div":25,"div_final":1e5,"momentum":[.95,.85,.95]}} */
+#ifndef THAW_API_SPEC_JOBSPEC_H
+#define THAW_API_SPEC_JOBSPEC_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/status.h"
+
+/* E_SYNTAX (unknown key, wrong type) or E_INVALID (out of range, contradiction), with err->pointer.
+ * Whether dataset and model exist is the caller's to check. *resolved is owned by the caller. */
+enum status jobspec_resolve(const struct json *spec, struct json **resolved, struct err *err);
+
+/* The table as Markdown rows: name, type, default, range, meaning. */
+void jobspec_print_table(struct buf *out);
+
+#endif

@@ -1,0 +1,60 @@
+/* plan.h -- a graph made ready to run: for one batch, one image size, one set of frozen groups.
+ *
+ * Making a plan chooses kernels and layouts, places reorders, decides what is frozen, plans one
+ * arena for every activation and gradient from their lifetimes; running it allocates nothing.
+ *
+ * Freezing is compiled in: a frozen parameter has no gradient and no moments; the backward pass
+ * stops at the lowest trainable node; a fully frozen prefix is compiled as inference (batch norm
+ * folded into the convolution, ReLU fused). Several plans may share a graph (training and
+ * validation do): they share its parameters. A plan borrows the graph. One thread runs a plan. */
+#ifndef THAW_ENGINE_CORE_PLAN_H
+#define THAW_ENGINE_CORE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "engine/core/graph.h"
+
+struct plan; /* owns activations, gradients and scratch */
+
+enum plan_mode { PLAN_INFER, PLAN_TRAIN };
+
+struct plan_options {
+    enum plan_mode mode;
+    int64_t batch, height, width;
+    int frozen_groups;       /* groups 0..frozen_groups-1 are frozen (PLAN_TRAIN) */
+    bool frozen_norm_trains; /* fastai's train_bn: in frozen groups gamma and beta train, on batch
+                                statistics; otherwise they use stored statistics and stay */
+};
+
+/* Sets `trainable` of every parameter (PLAN_TRAIN). E_NO_SPACE when the arena cannot be had. */
+enum status plan_new(struct graph *graph, const struct plan_options *options, struct plan **plan,
+                     struct err *err);
+void plan_free(struct plan *plan);
+
+float *plan_input(struct plan *plan); /* (N,H,W,C): write a batch here before each forward */
+
+/* Forward; dropout draws from the stream of (seed, step), so a resumed step repeats itself. */
+void plan_forward(struct plan *plan, uint64_t seed, uint64_t step);
+const float *plan_output(const struct plan *plan); /* (N, classes) logits of the last forward */
+float *plan_output_gradient(struct plan *plan);    /* (N, classes): write it before the backward */
+
+/* Backward: overwrites the gradient of every trainable parameter. */
+void plan_backward(struct plan *plan);
+
+/* After weights change outside a training step (load, best model restored), and before a PLAN_INFER
+ * that follows training: folded weights are made again. plan_forward of an inference plan does not
+ * do it by itself. */
+void plan_refresh(struct plan *plan);
+
+size_t plan_bytes(const struct plan *plan); /* arena and scratch, known before the first step */
+void plan_print(const struct plan *plan, struct buf *out); /* kernels, layouts, reorders, bytes */
+void plan_hash(const struct plan *plan, char hex[65]);     /* SHA-256 of what plan_print says */
+
+/* The dropout mask (1/(1-p) or 0) that the last forward used at `node`, (N,C); NULL if it is no
+ * dropout node of a training plan. For tests. */
+const float *plan_dropout_mask(const struct plan *plan, int node);
+
+#endif

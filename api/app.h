@@ -1,0 +1,69 @@
+/* app.h -- what a handler can reach: settings, the store, and the ports to the running parts.
+ *
+ * The API never includes server/: whatever lives there (supervisor, predictor, event hub) is called
+ * through a port, a function pointer with its own context. server/main.c fills this struct once,
+ * before the first request; from then on nothing in it changes, so it needs no lock.
+ * Tests fill it with fakes. */
+#ifndef THAW_API_APP_H
+#define THAW_API_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "base/status.h"
+
+struct store;
+
+/* One image to classify. Everything in it is borrowed until `done` was called. */
+struct predict_ask {
+    const char *model;   /* mdl_ or ckpt_ id: asks with the same id share one resident engine */
+    const char *weights; /* absolute path of the safetensors file */
+    const void *image;   /* the encoded bytes, at most WIRE_MAX_IMAGE */
+    size_t image_bytes;
+    int top_k;
+    /* Called exactly once, on any thread, perhaps before `predict` returns. `predictions` is
+     * [{label, probability}] and valid during the call only; NULL when status is not OK. */
+    void (*done)(void *arg, enum status status, const struct json *predictions,
+                 const struct err *err);
+    void *arg;
+};
+
+/* Weights that somebody sent, to be checked and converted. Borrowed until `done` was called. */
+struct import_ask {
+    const char *source;         /* absolute path of the uploaded file */
+    const char *sha256;         /* of that file, hex */
+    const char *name;           /* the model's name; NULL: derived from the architecture */
+    const char *architecture;   /* NULL: the engine recognises it */
+    const struct json *classes; /* array of names; NULL: indices, or no classifier */
+    /* Called exactly once, on any thread. `model` is the new row's id; NULL when status is not OK.
+     */
+    void (*done)(void *arg, enum status status, const char *model, const struct err *err);
+    void *arg;
+};
+
+struct ports {
+    void *supervisor;
+    void (*wake)(void *supervisor); /* rows changed: look at the queue again; never waits */
+    void (*import)(void *supervisor, const struct import_ask *ask); /* never waits */
+
+    void *predictor;
+    void (*predict)(void *predictor, const struct predict_ask *ask); /* never waits */
+
+    /* The doorbell of the event streams: the store holds events up to `seq`. Ring it after the
+     * commit, from any thread; it never waits. Streams read the events from the store. */
+    void *hub;
+    void (*publish)(void *hub, int64_t seq);
+};
+
+struct app {
+    struct store *store;     /* borrowed; may be called from any thread */
+    const char *data;        /* absolute path of the data directory */
+    uint64_t max_upload;     /* bytes */
+    const char *version;     /* this program's */
+    const char *engine_json; /* what `thaw-engine version` printed, or NULL when it cannot be run */
+    struct ports ports;
+};
+
+#endif

@@ -12,14 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "base/buf.h"
 #include "engine/core/graph.h"
 
 #define ZOO_MAX_GROUPS 4
 
 struct zoo_net {
-    const char *name;      /* "resnet34" */
-    const char *summary;   /* one line for people */
+    const char *name;                   /* "resnet34" */
+    const char *summary;                /* one line for people */
     const char *groups[ZOO_MAX_GROUPS]; /* names, lowest first; the last is "head" */
     int n_groups;
     int (*build_body)(struct graph *graph, int input); /* the node where the body is cut */
@@ -27,16 +27,16 @@ struct zoo_net {
     const char *classifier; /* prefix of the original classifier's parameters: "fc" */
     int64_t body_channels;  /* of the body's output; the head reads twice as many */
     int64_t size;           /* the image side it was made for */
-    int64_t parameters;     /* with its original classifier for `classes` classes; 0 = unpublished */
-    int64_t classes;        /* of the published weights; 0 = there are none */
-    double top1;            /* published ImageNet accuracy, percent; 0 = none */
+    int64_t parameters; /* with its original classifier for `classes` classes; 0 = unpublished */
+    int64_t classes;    /* of the published weights; 0 = there are none */
+    double top1;        /* published ImageNet accuracy, percent; 0 = none */
     const char *file, *url, *sha256_prefix; /* the published file, NULL = none */
 };
 
 size_t zoo_count(void);
 const struct zoo_net *zoo_at(size_t index);
 const struct zoo_net *zoo_find(const char *name); /* NULL if unknown */
-const char *zoo_nearest(const char *name);        /* for error messages: never NULL */
+void zoo_print_names(struct buf *out);            /* "resnet18, resnet34, ..." for sentences */
 
 enum zoo_head {
     ZOO_HEAD_ORIGINAL,

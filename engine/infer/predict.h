@@ -1,0 +1,41 @@
+/* predict.h -- a model that is loaded and answers.
+ *
+ * A predictor holds one graph and plans for 1, 4 and 16 rows that share its parameters; a batch of
+ * n images runs on the smallest plan that holds it, its unused rows ignored. */
+#ifndef THAW_ENGINE_INFER_PREDICT_H
+#define THAW_ENGINE_INFER_PREDICT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#define PREDICT_MAX_BATCH 16
+
+struct predictor;
+
+/* Loads a weights file (its metadata name architecture, head, classes and image size). */
+enum status predictor_open(const char *weights, struct predictor **predictor, struct err *err);
+void predictor_close(struct predictor *predictor);
+
+int64_t predictor_n_classes(const struct predictor *predictor);
+const char *predictor_class(const struct predictor *predictor, int64_t index); /* label */
+int64_t predictor_size(const struct predictor *predictor);                     /* image side */
+const char *predictor_plan_hash(const struct predictor *predictor);            /* 64 hex digits */
+
+struct predict_item {
+    const void *bytes; /* an encoded image; borrowed */
+    size_t len;
+    float *probabilities; /* (classes): filled where status is OK; borrowed */
+    enum status status;   /* an image that cannot be read says why in err, the others go on */
+    struct err err;
+};
+
+/* Decodes, preprocesses and runs up to PREDICT_MAX_BATCH items. Each item's answer does not depend
+ * on what it is batched with. */
+void predictor_run(struct predictor *predictor, struct predict_item *items, size_t n);
+
+/* The indices of the k largest probabilities, largest first; ties by index. */
+void predict_top_k(const float *probabilities, int64_t classes, int64_t k, int64_t *indices);
+
+#endif

@@ -1,0 +1,82 @@
+/* pack.h -- a data set as two files: the pack (original bytes, one item after the other) and the
+ * index (what each item is).
+ *
+ * Index, little-endian, every part at a multiple of 8:
+ *
+ *     header   72 bytes: magic "THAWIDX\0", version, record size, counts, sizes and offsets
+ *     classes  n_classes x {u64 offset, u64 length} into the strings
+ *     records  n_items x struct pack_record, sorted by path
+ *     strings  UTF-8, no terminators
+ *
+ * pack_open maps the index and proves all of it before it returns: every offset within its part,
+ * labels within the classes, names UTF-8, items inside the pack without overlap, paths ascending
+ * and different. Afterwards nothing needs to be checked again. Item bytes are read with pread,
+ * so that a failing disk is an error and no SIGBUS. A pack may be read by many threads. */
+#ifndef THAW_ENGINE_DATA_PACK_H
+#define THAW_ENGINE_DATA_PACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "engine/data/image.h"
+
+#define PACK_MAX_ITEMS      (1u << 26)
+#define PACK_MAX_CLASSES    65536
+#define PACK_MAX_NAME       1024 /* bytes of a path or class name */
+#define PACK_MAX_ITEM_BYTES (256u << 20)
+#define PACK_NO_LABEL       (-1)
+
+enum pack_split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_UNLABELLED, N_SPLITS };
+
+struct pack_record {
+    uint64_t offset, size;  /* in the pack */
+    int32_t label;          /* PACK_NO_LABEL exactly when SPLIT_UNLABELLED */
+    uint8_t split, format;  /* enum pack_split, enum image_format */
+    uint8_t orientation;    /* EXIF, 1..8 */
+    uint8_t reserved;       /* 0 */
+    uint32_t width, height; /* as stored */
+    uint64_t path_offset;   /* in the strings */
+    uint32_t path_len, reserved2;
+    uint8_t sha256[32]; /* of the item's bytes */
+};
+
+struct pack; /* owns the mapping of the index and both descriptors */
+
+/* Takes neither descriptor: both are duplicated. */
+enum status pack_open_fds(int pack_fd, int index_fd, struct pack **pack, struct err *err);
+enum status pack_open(const char *pack_path, const char *index_path, struct pack **pack,
+                      struct err *err);
+void pack_close(struct pack *pack);
+
+uint32_t pack_n_items(const struct pack *pack);
+uint32_t pack_n_classes(const struct pack *pack);
+uint64_t pack_bytes(const struct pack *pack);
+const char *pack_class_name(const struct pack *pack, uint32_t label); /* borrowed, terminated */
+const struct pack_record *pack_item(const struct pack *pack, uint32_t item);
+struct image_header pack_item_header(const struct pack *pack, uint32_t item);
+/* The path, for sentences; copied into `out` and cut to `size`. */
+const char *pack_item_path(const struct pack *pack, uint32_t item, char *out, size_t size);
+
+/* The bytes of an item into `bytes`, which holds pack_item(...)->size. */
+enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err);
+
+/* Writing. Items are appended in any order; paths must be unique. pack_writer_finish sorts them,
+ * writes the index, and syncs both files. Memory: about 100 bytes and the path for each item. */
+struct pack_writer; /* owns both descriptors it was given, and the records */
+
+struct pack_writer *pack_writer_new(int pack_fd, int index_fd);
+void pack_writer_free(struct pack_writer *writer);
+/* `record` needs label, split, format, orientation, width and height; the rest is filled in. */
+enum status pack_writer_add(struct pack_writer *writer, const struct pack_record *record,
+                            const char *path, const void *bytes, size_t len, struct err *err);
+uint32_t pack_writer_n_items(const struct pack_writer *writer);
+uint64_t pack_writer_bytes(const struct pack_writer *writer);
+/* For labels that are known only at the end. */
+struct pack_record *pack_writer_item(struct pack_writer *writer, uint32_t item);
+const char *pack_writer_path(const struct pack_writer *writer, uint32_t item);
+/* Items whose split is N_SPLITS are left out of the index (their bytes stay in the pack). */
+enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
+                               uint32_t n_classes, struct err *err);
+
+#endif

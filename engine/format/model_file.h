@@ -1,0 +1,73 @@
+/* model_file.h -- a model as this service keeps it: safetensors whose metadata say what it is.
+ *
+ * Tensors are the graph's parameters under torchvision's names (a new head's under head.N.*).
+ * Metadata are strings; lists and objects are JSON text. The keys below are the whole contract
+ * between import, training, prediction and downloads. */
+#ifndef THAW_ENGINE_FORMAT_MODEL_FILE_H
+#define THAW_ENGINE_FORMAT_MODEL_FILE_H
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "engine/core/graph.h"
+#include "engine/format/tensor_source.h"
+
+#define MODEL_KEY_FORMAT       "thaw_format"  /* MODEL_FORMAT */
+#define MODEL_KEY_ARCHITECTURE "architecture" /* a name of the zoo: "resnet34" */
+#define MODEL_KEY_HEAD         "head"         /* "original", "v1", "v2" (zoo.h), or "none" */
+#define MODEL_KEY_CLASSES      "classes"      /* JSON array of strings, or null without a head */
+#define MODEL_KEY_IMAGE_SIZE   "image_size"   /* decimal: "224" */
+#define MODEL_KEY_MEAN         "mean"         /* JSON array of 3 numbers, on pixels in 0..1 */
+#define MODEL_KEY_STD          "std"
+#define MODEL_KEY_LINEAGE      "lineage" /* JSON object: where it came from; or null */
+
+#define MODEL_FORMAT      "1"
+#define MODEL_MAX_CLASSES 65536
+#define MODEL_MAX_LABEL   256 /* bytes of a class name */
+
+#define MODEL_HEAD_NONE "none" /* a body alone: no classifier, no classes */
+
+struct model_info {
+    char architecture[64];
+    char head[16];        /* zoo_head_name() or MODEL_HEAD_NONE */
+    struct json *classes; /* owned; array of unique strings; NULL exactly for MODEL_HEAD_NONE */
+    int image_size;
+    double mean[3], std[3];
+    struct json *lineage; /* owned; an object or NULL */
+};
+
+/* 224 px, ImageNet's mean and standard deviation, no head, no classes. */
+struct model_info model_info_default(const char *architecture);
+void model_info_deinit(struct model_info *info);
+
+/* To and from metadata (string -> string). A training snapshot adds its own keys beside these. */
+struct json *model_info_metadata(const struct model_info *info); /* owned by the caller */
+enum status model_info_from_metadata(const struct json *metadata, struct model_info *info,
+                                     struct err *err);
+
+/* Writes every parameter of the graph, atomically. hex (may be NULL): weights_sha256. */
+enum status model_file_write(const char *path, const struct model_info *info,
+                             const struct graph *graph, char hex[SHA256_HEX], struct err *err);
+
+/* Opens a file that model_file_write (or import) made. Both are the caller's to close. */
+enum status model_file_open(const char *path, struct tensor_source *source, struct model_info *info,
+                            struct err *err);
+
+/* How a source answers a graph's needs. */
+struct model_match {
+    int n_missing, n_misshapen;
+    char problems[512]; /* the first few, as part of a sentence; "" when all is there */
+};
+
+/* Compares names and shapes; a parameter whose name begins with `optional` (NULL: none) may be
+ * absent. */
+void model_file_match(const struct tensor_source *source, const struct graph *graph,
+                      const char *optional, struct model_match *match);
+
+/* Reads every parameter of the graph from the source. E_INVALID when a tensor is missing, has
+ * another shape, or holds NaN or infinity: named. Tensors that the graph lacks are ignored; those
+ * that begin with `skip` (NULL: none) are left as they are. */
+enum status model_file_load(const struct tensor_source *source, struct graph *graph,
+                            const char *skip, struct err *err);
+
+#endif

@@ -32,11 +32,16 @@ struct scores {
     double train_loss, valid_loss, accuracy, error_rate;
 };
 
+struct scores scores_unknown(void); /* all NaN */
 struct scores scores_from(const struct smooth_loss *train, const struct evaluation *valid);
-void scores_set(const struct scores *scores, struct json *object); /* as fields of an event */
+
+/* As fields of an event (NaN becomes null), and back. */
+void scores_set(const struct scores *scores, struct json *object);
+struct scores scores_parse(const struct json *object);
 
 /* The metric called `name`, NaN if there is none; and whether `a` is better than `b` in it (lower
- * for losses and errors; anything is better than NaN). */
+ * for losses and errors, higher for accuracy; anything is better than NaN). */
+bool scores_knows(const char *name);
 double scores_get(const struct scores *scores, const char *name);
 bool scores_is_better(const char *name, double a, double b);
 

@@ -1,0 +1,123 @@
+#include "engine/train/metrics.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/op/xent.h"
+
+#define BETA .98
+
+void smooth_loss_add(struct smooth_loss *loss, double value)
+{
+    loss->average = BETA * loss->average + (1 - BETA) * value;
+    loss->count++;
+}
+
+double smooth_loss_value(const struct smooth_loss *loss)
+{
+    if (loss->count == 0)
+        return NAN;
+    return loss->average / (1 - pow(BETA, (double)loss->count));
+}
+
+static int64_t largest(const float *logits, int64_t classes)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < classes; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    return best;
+}
+
+void evaluation_add(struct evaluation *evaluation, const float *logits, const int32_t *labels,
+                    int64_t rows, int64_t classes)
+{
+    double mean = xent_loss(logits, labels, rows, classes, NULL, NULL);
+    evaluation->loss_sum += mean * (double)rows;
+    evaluation->rows += rows;
+    for (int64_t row = 0; row < rows; row++)
+        evaluation->correct += largest(logits + row * classes, classes) == labels[row];
+}
+
+struct scores scores_unknown(void)
+{
+    return (struct scores){NAN, NAN, NAN, NAN};
+}
+
+struct scores scores_from(const struct smooth_loss *train, const struct evaluation *valid)
+{
+    struct scores scores = scores_unknown();
+    scores.train_loss = smooth_loss_value(train);
+    if (valid->rows > 0) {
+        double rows = (double)valid->rows;
+        scores.valid_loss = valid->loss_sum / rows;
+        scores.accuracy = (double)valid->correct / rows;
+        scores.error_rate = (double)(valid->rows - valid->correct) / rows;
+    }
+    return scores;
+}
+
+static const struct metric {
+    const char *name;
+    size_t offset;
+    bool more_is_better;
+} metrics[] = {
+    {"train_loss", offsetof(struct scores, train_loss), false},
+    {"valid_loss", offsetof(struct scores, valid_loss), false},
+    {"accuracy", offsetof(struct scores, accuracy), true},
+    {"error_rate", offsetof(struct scores, error_rate), false},
+};
+
+static const struct metric *find_metric(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            return &metrics[i];
+    return NULL;
+}
+
+static double *field(struct scores *scores, const struct metric *metric)
+{
+    return (double *)(void *)((char *)scores + metric->offset);
+}
+
+static double value_of(const struct scores *scores, const struct metric *metric)
+{
+    struct scores copy = *scores;
+    return *field(&copy, metric);
+}
+
+void scores_set(const struct scores *scores, struct json *object)
+{
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
+        json_set_number(object, metrics[i].name, value_of(scores, &metrics[i]));
+}
+
+struct scores scores_parse(const struct json *object)
+{
+    struct scores scores = scores_unknown();
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
+        *field(&scores, &metrics[i]) = json_number(object, metrics[i].name, NAN);
+    return scores;
+}
+
+bool scores_knows(const char *name)
+{
+    return find_metric(name) != NULL;
+}
+
+double scores_get(const struct scores *scores, const char *name)
+{
+    const struct metric *metric = find_metric(name);
+    return metric ? value_of(scores, metric) : NAN;
+}
+
+bool scores_is_better(const char *name, double a, double b)
+{
+    const struct metric *metric = find_metric(name);
+    if (!metric || isnan(a))
+        return false;
+    return isnan(b) || (metric->more_is_better ? a > b : a < b);
+}

@@ -1,0 +1,143 @@
+#include "engine/train/optim.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CHUNK 4096 /* floats whose squares are summed together: fixed, so that the sum is */
+
+struct optim_options optim_defaults(enum recipe_form form)
+{
+    if (form == FORM_V1)
+        return (struct optim_options){
+            .beta2 = .99, .eps = 1e-8, .weight_decay = .01, .decay_norm_bias = true};
+    return (struct optim_options){.beta2 = .99, .eps = 1e-5, .weight_decay = .01};
+}
+
+enum status optim_parse(const struct json *json, enum recipe_form form,
+                        struct optim_options *options, struct err *err)
+{
+    const char *name = json_string(json, "name", "adamw");
+    if (strcmp(name, "adamw") != 0)
+        return err_at(err, E_INVALID, "/optimizer/name",
+                      "There is no optimizer \"%.40s\": the one there is is adamw.", name);
+    struct optim_options o = optim_defaults(form);
+    o.beta2 = json_as_number(json_at(json_get(json, "betas"), 1), o.beta2);
+    o.eps = json_number(json, "eps", o.eps);
+    o.weight_decay = json_number(json, "weight_decay", o.weight_decay);
+    o.decay_norm_bias = json_bool(json, "decay_norm_bias", o.decay_norm_bias);
+    o.clip = json_number(json, "clip", 0);
+    if (!(o.beta2 >= 0 && o.beta2 < 1 && o.eps > 0 && o.weight_decay >= 0 && o.clip >= 0))
+        return err_at(err, E_INVALID, "/optimizer",
+                      "The optimizer's numbers are out of range: betas in [0, 1), eps above 0, "
+                      "weight_decay and clip at least 0.");
+    *options = o;
+    return OK;
+}
+
+void optim_init(struct optim *optim, const struct optim_options *options)
+{
+    *optim = (struct optim){.options = *options};
+}
+
+void optim_reset(struct optim *optim, struct graph *graph)
+{
+    optim->steps = 0;
+    for (int i = 0; i < graph->n_params; i++)
+        param_clear_moments(graph->params[i]);
+}
+
+static double chunk_squares(const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
+/* Chunks are summed in parallel, their sums added in order. */
+static double sum_squares(const float *x, size_t n)
+{
+    double total = 0;
+    size_t n_chunks = (n + CHUNK - 1) / CHUNK;
+    for (size_t first = 0; first < n_chunks; first += 256) {
+        double sums[256];
+        size_t count = n_chunks - first < 256 ? n_chunks - first : 256;
+#pragma omp parallel for schedule(static)
+        for (size_t k = 0; k < count; k++) {
+            size_t at = (first + k) * CHUNK;
+            sums[k] = chunk_squares(x + at, n - at < CHUNK ? n - at : CHUNK);
+        }
+        for (size_t k = 0; k < count; k++)
+            total += sums[k];
+    }
+    return total;
+}
+
+/* What all gradients are multiplied by, so that their norm together is at most `clip`. */
+static float clip_factor(const struct graph *graph, double clip)
+{
+    if (clip <= 0)
+        return 1;
+    double total = 0;
+    for (int i = 0; i < graph->n_params; i++)
+        if (graph->params[i]->trainable)
+            total +=
+                sum_squares(graph->params[i]->parts[PARAM_GRADIENT], graph->params[i]->n_stored);
+    double factor = clip / (sqrt(total) + 1e-6);
+    return factor < 1 ? (float)factor : 1;
+}
+
+/* The numbers of one parameter's update, the same for each of its floats. */
+struct update {
+    float decay;                           /* 1 - lr * weight_decay */
+    float beta1, rest1, beta2, rest2, eps; /* rest = 1 - beta, from doubles */
+    float step;                            /* lr / (1 - beta1^t) */
+    float root;                            /* 1 / sqrt(1 - beta2^t) */
+    float grad_scale;                      /* clipping */
+};
+
+static void update_param(struct param *param, const struct update *u)
+{
+    float *restrict value = param->parts[PARAM_VALUE];
+    const float *restrict gradient = param->parts[PARAM_GRADIENT];
+    float *restrict moment1 = param->parts[PARAM_MOMENT1];
+    float *restrict moment2 = param->parts[PARAM_MOMENT2];
+    const struct update c = *u;
+#pragma omp parallel for simd schedule(static) if (param->n_stored > CHUNK)
+    for (size_t i = 0; i < param->n_stored; i++) {
+        float g = gradient[i] * c.grad_scale;
+        float m = c.beta1 * moment1[i] + c.rest1 * g;
+        float v = c.beta2 * moment2[i] + c.rest2 * g * g;
+        moment1[i] = m;
+        moment2[i] = v;
+        value[i] = c.decay * value[i] - c.step * (m / (sqrtf(v) * c.root + c.eps));
+    }
+}
+
+static bool decays(const struct optim_options *options, const struct param *param)
+{
+    return options->decay_norm_bias || param->kind == PARAM_WEIGHT;
+}
+
+void optim_step(struct optim *optim, struct graph *graph, const double *rates, double momentum)
+{
+    const struct optim_options *o = &optim->options;
+    double t = (double)++optim->steps;
+    double debias1 = 1 - pow(momentum, t), debias2 = 1 - pow(o->beta2, t);
+    struct update u = {.beta1 = (float)momentum,
+                       .rest1 = (float)(1 - momentum),
+                       .beta2 = (float)o->beta2,
+                       .rest2 = (float)(1 - o->beta2),
+                       .eps = (float)o->eps,
+                       .root = (float)(1 / sqrt(debias2)),
+                       .grad_scale = clip_factor(graph, o->clip)};
+    for (int i = 0; i < graph->n_params; i++) {
+        struct param *param = graph->params[i];
+        if (!param->trainable)
+            continue;
+        double rate = rates[param->group];
+        u.decay = decays(o, param) ? (float)(1 - rate * o->weight_decay) : 1;
+        u.step = (float)(rate / debias1);
+        update_param(param, &u);
+    }
+}

@@ -14,6 +14,8 @@
 #include "base/rng.h"
 #include "base/status.h"
 
+struct dnn_layout;
+
 enum param_kind {
     PARAM_WEIGHT,       /* of a convolution or linear layer */
     PARAM_BIAS,         /* of a convolution or linear layer */
@@ -35,7 +37,7 @@ struct param {
     size_t n_elements;           /* product of dims */
     size_t n_stored;             /* floats in `parts`, padding included */
     float *parts[N_PARAM_PARTS]; /* owned; raw layout; NULL where absent (all but VALUE may be) */
-    struct param_layout *layout; /* owned; opaque, dnn.c's; NULL = plain */
+    struct dnn_layout *layout;   /* owned; how oneDNN stores it; NULL = plain */
 };
 
 bool param_is_statistic(const struct param *param);
@@ -50,6 +52,10 @@ void param_write(struct param *param, enum param_part part, const float *plain);
 /* Gradient and moments, zeroed, for a trainable parameter; frees them for any other. */
 enum status param_set_trainable(struct param *param, bool trainable, struct err *err);
 void param_clear_moments(struct param *param);
+
+/* Stores all parts in `layout` from now on. The first call decides; later ones change nothing,
+ * since other plans hold on to the memory: a plan that wishes otherwise reorders. */
+enum status param_set_layout(struct param *param, const struct dnn_layout *layout, struct err *err);
 
 /* Normal with mean 0 and the variance of Kaiming He 2015, fan_in, gain sqrt(2) for weights; 0 for
  * biases and running means; 1 for gammas and running variances. */

@@ -1,0 +1,59 @@
+/* op.h -- the contract of an operation: one row in table.c, one file beside it.
+ *
+ * shape:    output shape from the input shapes and the node; aborts on a broken network.
+ * forward:  appends the forward steps of chain `head` and makes its value's buffer.
+ * backward: appends the steps that turn the gradient of the chain's value into gradients of its
+ *           parameters and inputs. Called in reverse order, only where a gradient is needed and has
+ *           arrived. NULL: the op passes nothing back.
+ * Our own kernels work on rows of C floats (N*H*W rows), split evenly over OpenMP threads; what
+ * they sum over rows they sum in double, in thread order, so results repeat for a given thread
+ * count. */
+#ifndef THAW_ENGINE_OP_OP_H
+#define THAW_ENGINE_OP_OP_H
+
+#include "engine/core/plan_build.h"
+
+struct op {
+    const char *name;
+    struct shape (*shape)(const struct node *node, const struct shape *inputs);
+    enum status (*forward)(struct plan *plan, int head, struct err *err);
+    enum status (*backward)(struct plan *plan, int head, struct err *err);
+};
+
+extern const struct op op_table[N_OPS];
+
+/* A step of one of our own kernels, with the shapes of the chain's input and output filled in. */
+struct step *op_kernel(struct plan *plan, int head, const char *what,
+                       void (*run)(struct plan *plan, const struct step *step));
+
+/* gradient *= (value > 0), in place: a ReLU that was fused into `head`, backwards. */
+void op_relu_mask(struct plan *plan, int head);
+/* target += source, both of `node`'s shape. */
+void op_add_to(struct plan *plan, int node, int source, int target);
+
+enum status conv_forward(struct plan *plan, int head, struct err *err);
+enum status conv_backward(struct plan *plan, int head, struct err *err);
+void conv_prepare(struct plan *plan, const struct prepared *prepared);
+enum status batchnorm_forward(struct plan *plan, int head, struct err *err);
+enum status batchnorm_backward(struct plan *plan, int head, struct err *err);
+enum status activation_forward(struct plan *plan, int head, struct err *err);
+enum status activation_backward(struct plan *plan, int head, struct err *err);
+enum status pool_forward(struct plan *plan, int head, struct err *err);
+enum status pool_backward(struct plan *plan, int head, struct err *err);
+enum status global_pool_forward(struct plan *plan, int head, struct err *err);
+enum status global_pool_backward(struct plan *plan, int head, struct err *err);
+enum status concat_pool_forward(struct plan *plan, int head, struct err *err);
+enum status concat_pool_backward(struct plan *plan, int head, struct err *err);
+enum status add_forward(struct plan *plan, int head, struct err *err);
+enum status add_backward(struct plan *plan, int head, struct err *err);
+enum status concat_forward(struct plan *plan, int head, struct err *err);
+enum status concat_backward(struct plan *plan, int head, struct err *err);
+enum status dropout_forward(struct plan *plan, int head, struct err *err);
+enum status dropout_backward(struct plan *plan, int head, struct err *err);
+enum status linear_forward(struct plan *plan, int head, struct err *err);
+enum status linear_backward(struct plan *plan, int head, struct err *err);
+
+struct shape conv_shape_of(const struct node *node, const struct shape *inputs);
+struct shape pool_shape_of(const struct node *node, const struct shape *inputs);
+
+#endif

@@ -22,7 +22,7 @@ OUT := $(B)$(if $(SAN),/$(subst $(comma),-,$(SAN)))
 # --- Flags ------------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-            -Wpointer-arith -Wcast-qual -Wformat=2 -Wvla
+            -Wpointer-arith -Wcast-qual -Wformat=2 -Wno-format-zero-length -Wvla
 CPPFLAGS := -D_GNU_SOURCE -I.
 CFLAGS   := -std=c11 -O2 -g $(WARNINGS) -fPIE -pthread -fno-omit-frame-pointer
 LDFLAGS  := -pie -pthread -Wl,--as-needed -Wl,-z,relro,-z,now -Wl,-z,noexecstack

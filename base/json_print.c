@@ -61,6 +61,8 @@ static void print_number(double value, struct buf *out)
             if (strtod(text, NULL) == value)
                 break;
         }
+        if (strspn(text, "-0123456789") == strlen(text)) /* past 2^53 it must not look exact */
+            memcpy(text + strlen(text), ".0", 3);
     }
     buf_puts(out, text);
 }

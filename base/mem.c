@@ -79,7 +79,9 @@ static enum status too_much(size_t n, size_t size, const char *what, struct err 
 
 enum status mem_try_alloc(size_t n, size_t size, const char *what, void **block, struct err *err)
 {
-    void *new = calloc(n ? n : 1, size ? size : 1);
+    size_t bytes;
+    bool fits = !__builtin_mul_overflow(n, size, &bytes) && bytes <= PTRDIFF_MAX;
+    void *new = fits ? calloc(1, bytes ? bytes : 1) : NULL;
     if (!new)
         return too_much(n, size, what, err);
     *block = new;
@@ -89,7 +91,7 @@ enum status mem_try_alloc(size_t n, size_t size, const char *what, void **block,
 enum status mem_try_aligned(size_t n, size_t size, const char *what, void **block, struct err *err)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX - ALIGNMENT)
         return too_much(n, size, what, err);
     bytes = bytes ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
     void *new = aligned_alloc(ALIGNMENT, bytes);

@@ -30,6 +30,11 @@ struct region {
     int x, y, width, height;
 };
 
+/* The same between pixels: (0,0) is the upper left corner of the first one. */
+struct box {
+    double left, top, right, bottom;
+};
+
 /* Pixels (height,width,3), reused from picture to picture. */
 struct image {
     uint8_t *pixels; /* owned */
@@ -68,7 +73,8 @@ int image_best_shrink(enum image_format format, int width, int height, int least
 void image_turned_size(const struct image_header *header, int *width, int *height);
 /* A region as people see it -> the same one as stored. */
 struct region image_stored_region(const struct image_header *header, const struct region *seen);
-/* Turns `in` (stored) upright into `out`. */
+/* Turns `in` (stored) upright into `out`; image_turn_box says where a box of it went. */
 enum status image_turn(const struct image *in, int orientation, struct image *out, struct err *err);
+struct box image_turn_box(const struct image *in, int orientation, struct box stored);
 
 #endif

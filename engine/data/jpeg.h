@@ -6,20 +6,20 @@
 #ifndef THAW_ENGINE_DATA_JPEG_H
 #define THAW_ENGINE_DATA_JPEG_H
 
+#include "base/buf.h"
 #include "engine/data/image.h"
 
 #define JPEG_MAX_SCANS 100 /* of a progressive file: each costs a pass over the whole picture */
 
-enum status jpeg_read_header(const uint8_t *bytes, size_t len, struct image_header *header,
+enum status image_jpeg_header(const uint8_t *bytes, size_t len, struct image_header *header,
+                              struct err *err);
+enum status image_jpeg_check(const uint8_t *bytes, size_t len, const struct image_header *header,
                              struct err *err);
-enum status jpeg_check(const uint8_t *bytes, size_t len, const struct image_header *header,
-                       struct err *err);
-enum status jpeg_decode(const uint8_t *bytes, size_t len, const struct image_header *header,
-                        const struct region *region, int shrink, struct image *out,
-                        struct err *err);
-/* RGB (height,width,3) -> a baseline file, 4:2:0, appended to *out. For drawn images. */
-struct buf;
-enum status jpeg_encode(const uint8_t *pixels, int width, int height, int quality, struct buf *out,
-                        struct err *err);
+enum status image_jpeg_decode(const uint8_t *bytes, size_t len, const struct image_header *header,
+                              const struct region *region, int shrink, struct image *out,
+                              struct err *err);
+/* RGB (height,width,3) -> a baseline file, 4:2:0, appended to *out. For drawn pictures. */
+enum status image_jpeg_encode(const uint8_t *pixels, int width, int height, int quality,
+                              struct buf *out, struct err *err);
 
 #endif

@@ -6,7 +6,7 @@
  *     header   72 bytes: magic "THAWIDX\0", version, record size, counts, sizes and offsets
  *     classes  n_classes x {u64 offset, u64 length} into the strings
  *     records  n_items x struct pack_record, sorted by path
- *     strings  UTF-8, no terminators
+ *     strings  UTF-8, each followed by a NUL that its length does not count
  *
  * pack_open maps the index and proves all of it before it returns: every offset within its part,
  * labels within the classes, names UTF-8, items inside the pack without overlap, paths ascending
@@ -24,6 +24,7 @@
 #define PACK_MAX_ITEMS      (1u << 26)
 #define PACK_MAX_CLASSES    65536
 #define PACK_MAX_NAME       1024 /* bytes of a path or class name */
+#define PACK_MAX_STRINGS    (512u << 20)
 #define PACK_MAX_ITEM_BYTES (256u << 20)
 #define PACK_NO_LABEL       (-1)
 
@@ -55,27 +56,28 @@ uint64_t pack_bytes(const struct pack *pack);
 const char *pack_class_name(const struct pack *pack, uint32_t label); /* borrowed, terminated */
 const struct pack_record *pack_item(const struct pack *pack, uint32_t item);
 struct image_header pack_item_header(const struct pack *pack, uint32_t item);
-/* The path, for sentences; copied into `out` and cut to `size`. */
-const char *pack_item_path(const struct pack *pack, uint32_t item, char *out, size_t size);
+const char *pack_item_path(const struct pack *pack, uint32_t item); /* borrowed, terminated */
 
 /* The bytes of an item into `bytes`, which holds pack_item(...)->size. */
 enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err);
 
-/* Writing. Items are appended in any order; paths must be unique. pack_writer_finish sorts them,
- * writes the index, and syncs both files. Memory: about 100 bytes and the path for each item. */
-struct pack_writer; /* owns both descriptors it was given, and the records */
+/* Writing. Items are appended in any order; what they are called and how they are labelled may be
+ * decided afterwards. pack_writer_finish leaves out the items whose split is N_SPLITS (their bytes
+ * stay in the pack), sorts the rest by path, writes the index and syncs both files.
+ * Memory: 80 bytes and the path for each item. */
+struct pack_writer; /* owns the records; borrows both descriptors */
 
 struct pack_writer *pack_writer_new(int pack_fd, int index_fd);
 void pack_writer_free(struct pack_writer *writer);
-/* `record` needs label, split, format, orientation, width and height; the rest is filled in. */
+/* `record` gives label, split, format, orientation, width and height; the rest is filled in.
+ * E_TOO_LARGE: more items, or longer paths in all, than a pack holds. */
 enum status pack_writer_add(struct pack_writer *writer, const struct pack_record *record,
                             const char *path, const void *bytes, size_t len, struct err *err);
 uint32_t pack_writer_n_items(const struct pack_writer *writer);
-uint64_t pack_writer_bytes(const struct pack_writer *writer);
-/* For labels that are known only at the end. */
+uint64_t pack_writer_bytes(const struct pack_writer *writer); /* appended so far */
 struct pack_record *pack_writer_item(struct pack_writer *writer, uint32_t item);
 const char *pack_writer_path(const struct pack_writer *writer, uint32_t item);
-/* Items whose split is N_SPLITS are left out of the index (their bytes stay in the pack). */
+/* class_names are sorted and different, and so are the paths: E_INTERNAL if not. */
 enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
                                uint32_t n_classes, struct err *err);
 

@@ -23,11 +23,14 @@ struct preprocess; /* buffers that grow to the largest picture seen; one thread 
 struct preprocess *preprocess_new(void);
 void preprocess_free(struct preprocess *preprocess);
 
-/* `out` is (size,size,3). E_INVALID when the bytes are no usable picture. */
-enum status preprocess_eval(struct preprocess *preprocess, const void *bytes, size_t len, int size,
-                            float *out, struct err *err);
+/* `header` is what image_read_header said of these bytes (a pack remembers it). `out` is
+ * (size,size,3). E_INVALID when the bytes are no usable picture. */
+enum status preprocess_eval(struct preprocess *preprocess, const void *bytes, size_t len,
+                            const struct image_header *header, int size, float *out,
+                            struct err *err);
 enum status preprocess_train(struct preprocess *preprocess, const void *bytes, size_t len,
-                             const struct augment *augment, int size, float *out, struct err *err);
+                             const struct image_header *header, const struct augment *augment,
+                             int size, float *out, struct err *err);
 
 /* The short side before the centre crop: round(1.143 * size). */
 int preprocess_resize_side(int size);

@@ -10,9 +10,9 @@
 #include "engine/data/image.h"
 
 struct resize {
-    double left, top, right, bottom; /* the part of the source that is mapped ... */
-    int width, height;               /* ... to this size, of which ... */
-    struct region window;            /* ... this part is computed */
+    struct box box;       /* the part of the source that is mapped ... */
+    int width, height;    /* ... to this size, of which ... */
+    struct region window; /* ... this part is computed */
 };
 
 struct resize_scratch; /* tables and the picture between the passes; one thread at a time */

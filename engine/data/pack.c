@@ -1,0 +1,265 @@
+/* pack.c -- see pack.h: opening, proving and reading. */
+#include "engine/data/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "engine/data/pack_format.h"
+
+struct pack {
+    int pack_fd;  /* owned */
+    uint8_t *map; /* owned; the index */
+    size_t map_len;
+    const struct pack_header *header;  /* in the map */
+    const struct pack_class *classes;  /* in the map */
+    const struct pack_record *records; /* in the map */
+    const char *strings;               /* in the map */
+};
+
+static enum status damaged(struct err *err, const char *what)
+{
+    return err_set(err, E_INVALID, "The data set's index is damaged: %s.", what);
+}
+
+/* [offset, offset + n * size) lies in the file behind the header, at a multiple of 8. */
+static bool part_fits(const struct pack_header *header, uint64_t offset, uint64_t n, uint64_t size)
+{
+    return offset % 8 == 0 && offset >= sizeof *header && offset <= header->index_bytes &&
+           n <= (header->index_bytes - offset) / size;
+}
+
+static enum status check_header(const struct pack *pack, uint64_t pack_size, struct err *err)
+{
+    const struct pack_header *header = pack->header;
+    if (memcmp(header->magic, PACK_MAGIC, sizeof header->magic) != 0)
+        return damaged(err, "it does not begin as an index does");
+    if (header->version != PACK_VERSION)
+        return err_set(err, E_INVALID,
+                       "The data set's index has version %u, and this program reads version %d.",
+                       header->version, PACK_VERSION);
+    if (header->record_bytes != sizeof(struct pack_record))
+        return damaged(err, "its records have another size");
+    if (header->index_bytes != pack->map_len)
+        return damaged(err, "the file is not as long as its header says");
+    if (header->pack_bytes != pack_size)
+        return damaged(err, "the pack is not as long as the header says");
+    if (header->n_items == 0 || header->n_items > PACK_MAX_ITEMS || header->n_classes == 0 ||
+        header->n_classes > PACK_MAX_CLASSES)
+        return damaged(err, "its number of items or classes is out of range");
+    if (!part_fits(header, header->classes_offset, header->n_classes, sizeof(struct pack_class)) ||
+        !part_fits(header, header->records_offset, header->n_items, sizeof(struct pack_record)) ||
+        !part_fits(header, header->strings_offset, header->strings_len, 1) ||
+        header->strings_len == 0)
+        return damaged(err, "a part of it lies outside the file");
+    /* With a terminator at the very end, strlen stays inside wherever it begins. */
+    if (pack->map[header->strings_offset + header->strings_len - 1] != '\0')
+        return damaged(err, "its last name has no end");
+    return OK;
+}
+
+static bool string_is_valid(const struct pack *pack, uint64_t offset, uint64_t len)
+{
+    uint64_t strings_len = pack->header->strings_len;
+    return len > 0 && len <= PACK_MAX_NAME && offset < strings_len && len < strings_len - offset &&
+           strlen(pack->strings + offset) == len && utf8_is_valid(pack->strings + offset, len);
+}
+
+static enum status check_classes(const struct pack *pack, struct err *err)
+{
+    for (uint32_t i = 0; i < pack->header->n_classes; i++) {
+        if (!string_is_valid(pack, pack->classes[i].offset, pack->classes[i].len))
+            return damaged(err, "a class has no valid name");
+        if (i > 0 && strcmp(pack_class_name(pack, i - 1), pack_class_name(pack, i)) >= 0)
+            return damaged(err, "its class names are not sorted");
+    }
+    return OK;
+}
+
+static bool record_is_valid(const struct pack *pack, const struct pack_record *record)
+{
+    const struct pack_header *header = pack->header;
+    bool labelled = record->label >= 0 && (uint32_t)record->label < header->n_classes;
+    bool unlabelled = record->label == PACK_NO_LABEL && record->split == SPLIT_UNLABELLED;
+    return record->offset <= header->pack_bytes && record->size > 0 &&
+           record->size <= PACK_MAX_ITEM_BYTES &&
+           record->size <= header->pack_bytes - record->offset && record->split < N_SPLITS &&
+           (record->split == SPLIT_UNLABELLED ? unlabelled : labelled) &&
+           record->format < N_IMAGE_FORMATS && record->orientation >= 1 &&
+           record->orientation <= 8 && record->width >= 1 && record->width <= IMAGE_MAX_SIDE &&
+           record->height >= 1 && record->height <= IMAGE_MAX_SIDE &&
+           string_is_valid(pack, record->path_offset, record->path_len);
+}
+
+struct extent {
+    uint64_t offset, size;
+};
+
+static int compare_extents(const void *a, const void *b)
+{
+    uint64_t x = ((const struct extent *)a)->offset, y = ((const struct extent *)b)->offset;
+    return x < y ? -1 : x > y;
+}
+
+/* Records are in path order and bytes in the archive's, so overlap is seen on a sorted copy. */
+static enum status check_overlap(const struct pack *pack, struct err *err)
+{
+    uint32_t n = pack->header->n_items;
+    void *block;
+    enum status status = mem_try_alloc(n, sizeof(struct extent), "checking the index", &block, err);
+    if (status)
+        return status;
+    struct extent *extents = block;
+    for (uint32_t i = 0; i < n; i++)
+        extents[i] = (struct extent){pack->records[i].offset, pack->records[i].size};
+    qsort(extents, n, sizeof *extents, compare_extents);
+    for (uint32_t i = 1; i < n && !status; i++)
+        if (extents[i].offset - extents[i - 1].offset < extents[i - 1].size)
+            status = damaged(err, "two items share bytes of the pack");
+    mem_free(extents);
+    return status;
+}
+
+static enum status check_records(const struct pack *pack, struct err *err)
+{
+    for (uint32_t i = 0; i < pack->header->n_items; i++) {
+        if (!record_is_valid(pack, &pack->records[i]))
+            return damaged(err, "an item's entry is out of range");
+        if (i > 0 && strcmp(pack_item_path(pack, i - 1), pack_item_path(pack, i)) >= 0)
+            return damaged(err, "its items are not sorted by path");
+    }
+    return check_overlap(pack, err);
+}
+
+static enum status file_size(int fd, const char *what, uint64_t *size, struct err *err)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) != 0)
+        return err_errno(err, "The size of the data set's %s cannot be read", what);
+    if (!S_ISREG(stat.st_mode))
+        return err_set(err, E_INVALID, "The data set's %s is not a regular file.", what);
+    *size = (uint64_t)stat.st_size;
+    return OK;
+}
+
+static enum status map_index(struct pack *pack, int index_fd, struct err *err)
+{
+    uint64_t size;
+    enum status status = file_size(index_fd, "index", &size, err);
+    if (status)
+        return status;
+    if (size < sizeof(struct pack_header))
+        return damaged(err, "it is shorter than its header");
+    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, index_fd, 0);
+    if (map == MAP_FAILED)
+        return err_errno(err, "The data set's index cannot be mapped");
+    pack->map = map;
+    pack->map_len = size;
+    pack->header = map;
+    return OK;
+}
+
+enum status pack_open_fds(int pack_fd, int index_fd, struct pack **out, struct err *err)
+{
+    struct pack *pack = mem_alloc(sizeof *pack);
+    uint64_t pack_size;
+    enum status status;
+    pack->pack_fd = fcntl(pack_fd, F_DUPFD_CLOEXEC, 0);
+    if (pack->pack_fd < 0) {
+        status = err_errno(err, "The data set's pack cannot be opened");
+        goto done;
+    }
+    if ((status = file_size(pack->pack_fd, "pack", &pack_size, err)) ||
+        (status = map_index(pack, index_fd, err)) || (status = check_header(pack, pack_size, err)))
+        goto done;
+    pack->classes = (const void *)(pack->map + pack->header->classes_offset);
+    pack->records = (const void *)(pack->map + pack->header->records_offset);
+    pack->strings = (const char *)pack->map + pack->header->strings_offset;
+    if ((status = check_classes(pack, err)) || (status = check_records(pack, err)))
+        goto done;
+    *out = pack;
+    pack = NULL;
+done:
+    pack_close(pack);
+    return status;
+}
+
+enum status pack_open(const char *pack_path, const char *index_path, struct pack **pack,
+                      struct err *err)
+{
+    int pack_fd = open(pack_path, O_RDONLY | O_CLOEXEC);
+    int index_fd = open(index_path, O_RDONLY | O_CLOEXEC);
+    enum status status;
+    if (pack_fd < 0 || index_fd < 0)
+        status = err_errno(err, "The data set %s cannot be opened",
+                           pack_fd < 0 ? pack_path : index_path);
+    else
+        status = pack_open_fds(pack_fd, index_fd, pack, err);
+    if (pack_fd >= 0)
+        close(pack_fd);
+    if (index_fd >= 0)
+        close(index_fd);
+    return status;
+}
+
+void pack_close(struct pack *pack)
+{
+    if (!pack)
+        return;
+    if (pack->map)
+        munmap(pack->map, pack->map_len);
+    if (pack->pack_fd >= 0)
+        close(pack->pack_fd);
+    mem_free(pack);
+}
+
+uint32_t pack_n_items(const struct pack *pack)
+{
+    return pack->header->n_items;
+}
+
+uint32_t pack_n_classes(const struct pack *pack)
+{
+    return pack->header->n_classes;
+}
+
+uint64_t pack_bytes(const struct pack *pack)
+{
+    return pack->header->pack_bytes;
+}
+
+const char *pack_class_name(const struct pack *pack, uint32_t label)
+{
+    return pack->strings + pack->classes[label].offset;
+}
+
+const struct pack_record *pack_item(const struct pack *pack, uint32_t item)
+{
+    return &pack->records[item];
+}
+
+struct image_header pack_item_header(const struct pack *pack, uint32_t item)
+{
+    const struct pack_record *record = &pack->records[item];
+    return (struct image_header){(enum image_format)record->format, (int)record->width,
+                                 (int)record->height, record->orientation};
+}
+
+const char *pack_item_path(const struct pack *pack, uint32_t item)
+{
+    return pack->strings + pack->records[item].path_offset;
+}
+
+enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err)
+{
+    const struct pack_record *record = &pack->records[item];
+    return fs_read_at(pack->pack_fd, bytes, record->size, record->offset, err);
+}

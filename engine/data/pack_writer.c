@@ -1,0 +1,218 @@
+/* pack_writer.c -- see pack.h: writing a pack and its index. */
+#include "engine/data/pack.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "engine/data/pack_format.h"
+
+#define OUT_BUFFER (1u << 20) /* index bytes collected before each write */
+
+struct pack_writer {
+    int pack_fd, index_fd;       /* borrowed */
+    struct pack_record *records; /* owned; path_offset points into `strings` */
+    uint32_t n, capacity;
+    uint64_t bytes;     /* appended to the pack */
+    struct buf strings; /* paths, then class names, terminated */
+};
+
+struct pack_writer *pack_writer_new(int pack_fd, int index_fd)
+{
+    struct pack_writer *writer = mem_alloc(sizeof *writer);
+    writer->pack_fd = pack_fd;
+    writer->index_fd = index_fd;
+    buf_init(&writer->strings, PACK_MAX_STRINGS);
+    return writer;
+}
+
+void pack_writer_free(struct pack_writer *writer)
+{
+    if (!writer)
+        return;
+    mem_free(writer->records);
+    buf_deinit(&writer->strings);
+    mem_free(writer);
+}
+
+uint32_t pack_writer_n_items(const struct pack_writer *writer)
+{
+    return writer->n;
+}
+
+uint64_t pack_writer_bytes(const struct pack_writer *writer)
+{
+    return writer->bytes;
+}
+
+struct pack_record *pack_writer_item(struct pack_writer *writer, uint32_t item)
+{
+    return &writer->records[item];
+}
+
+const char *pack_writer_path(const struct pack_writer *writer, uint32_t item)
+{
+    return writer->strings.data + writer->records[item].path_offset;
+}
+
+static enum status reserve_record(struct pack_writer *writer, struct err *err)
+{
+    if (writer->n < writer->capacity)
+        return OK;
+    if (writer->n == PACK_MAX_ITEMS)
+        return err_set(err, E_TOO_LARGE, "A data set holds at most %u items.", PACK_MAX_ITEMS);
+    uint32_t capacity = writer->capacity ? writer->capacity * 2 : 1024;
+    void *larger;
+    enum status status =
+        mem_try_alloc(capacity, sizeof *writer->records, "the index", &larger, err);
+    if (status)
+        return status;
+    if (writer->n)
+        memcpy(larger, writer->records, writer->n * sizeof *writer->records);
+    mem_free(writer->records);
+    writer->records = larger;
+    writer->capacity = capacity;
+    return OK;
+}
+
+static enum status add_string(struct pack_writer *writer, const char *text, uint64_t *offset,
+                              struct err *err)
+{
+    *offset = writer->strings.len;
+    if (!buf_append(&writer->strings, text, strlen(text) + 1))
+        return err_set(err, E_TOO_LARGE, "The names of all items take more than %u MiB.",
+                       PACK_MAX_STRINGS >> 20);
+    return OK;
+}
+
+enum status pack_writer_add(struct pack_writer *writer, const struct pack_record *record,
+                            const char *path, const void *bytes, size_t len, struct err *err)
+{
+    enum status status = reserve_record(writer, err);
+    if (status)
+        return status;
+    struct pack_record *added = &writer->records[writer->n];
+    *added = *record;
+    added->offset = writer->bytes;
+    added->size = len;
+    added->path_len = (uint32_t)strlen(path);
+    added->reserved = 0;
+    added->reserved2 = 0;
+    sha256_bytes(bytes, len, added->sha256);
+    if ((status = add_string(writer, path, &added->path_offset, err)) ||
+        (status = fs_write_all(writer->pack_fd, bytes, len, err)))
+        return status;
+    writer->bytes += len;
+    writer->n++;
+    return OK;
+}
+
+static int compare_paths(const void *a, const void *b, void *context)
+{
+    const struct pack_writer *writer = context;
+    return strcmp(pack_writer_path(writer, *(const uint32_t *)a),
+                  pack_writer_path(writer, *(const uint32_t *)b));
+}
+
+/* The items that stay, by path. *order is owned by the caller. */
+static enum status sort_items(struct pack_writer *writer, uint32_t **order, uint32_t *n,
+                              struct err *err)
+{
+    void *block;
+    enum status status =
+        mem_try_alloc((size_t)writer->n + 1, sizeof(uint32_t), "sorting the items", &block, err);
+    if (status)
+        return status;
+    *order = block;
+    *n = 0;
+    for (uint32_t i = 0; i < writer->n; i++)
+        if (writer->records[i].split != N_SPLITS)
+            (*order)[(*n)++] = i;
+    qsort_r(*order, *n, sizeof **order, compare_paths, writer);
+    for (uint32_t i = 1; i < *n; i++)
+        if (compare_paths(&(*order)[i - 1], &(*order)[i], writer) == 0)
+            return err_set(err, E_INTERNAL, "Two items of the pack are called %s.",
+                           pack_writer_path(writer, (*order)[i]));
+    return OK;
+}
+
+/* Collects small writes; `out` keeps no more than OUT_BUFFER and one piece. */
+static enum status put(struct pack_writer *writer, struct buf *out, const void *bytes, size_t len,
+                       struct err *err)
+{
+    if (out->len && out->len + len > OUT_BUFFER) {
+        enum status status = fs_write_all(writer->index_fd, out->data, out->len, err);
+        if (status)
+            return status;
+        buf_clear(out);
+    }
+    if (len > OUT_BUFFER)
+        return fs_write_all(writer->index_fd, bytes, len, err);
+    buf_append(out, bytes, len);
+    return OK;
+}
+
+static enum status write_index(struct pack_writer *writer, const struct pack_header *header,
+                               const struct pack_class *classes, const uint32_t *order,
+                               struct err *err)
+{
+    struct buf out;
+    buf_init(&out, OUT_BUFFER);
+    enum status status = put(writer, &out, header, sizeof *header, err);
+    if (!status)
+        status = put(writer, &out, classes, header->n_classes * sizeof *classes, err);
+    for (uint32_t i = 0; i < header->n_items && !status; i++)
+        status = put(writer, &out, &writer->records[order[i]], sizeof *writer->records, err);
+    if (!status)
+        status = put(writer, &out, writer->strings.data, writer->strings.len, err);
+    if (!status)
+        status = fs_write_all(writer->index_fd, out.data, out.len, err);
+    buf_deinit(&out);
+    return status;
+}
+
+static enum status sync_file(int fd, struct err *err)
+{
+    return fsync(fd) == 0 ? OK : err_errno(err, "The data set cannot be written to disk");
+}
+
+enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
+                               uint32_t n_classes, struct err *err)
+{
+    struct pack_header header = {
+        .magic = PACK_MAGIC, .version = PACK_VERSION, .record_bytes = sizeof(struct pack_record)};
+    struct pack_class *classes = mem_alloc((n_classes + 1) * sizeof *classes);
+    uint32_t *order = NULL;
+    enum status status = OK;
+    for (uint32_t i = 0; i < n_classes; i++) {
+        if (i > 0 && strcmp(class_names[i - 1], class_names[i]) >= 0) {
+            status = err_set(err, E_INTERNAL, "The classes of a pack are not sorted.");
+            goto done;
+        }
+        classes[i].len = strlen(class_names[i]);
+        if ((status = add_string(writer, class_names[i], &classes[i].offset, err)))
+            goto done;
+    }
+    if ((status = sort_items(writer, &order, &header.n_items, err)))
+        goto done;
+    header.n_classes = n_classes;
+    header.pack_bytes = writer->bytes;
+    header.classes_offset = sizeof header;
+    header.records_offset = header.classes_offset + n_classes * sizeof *classes;
+    header.strings_offset =
+        header.records_offset + (uint64_t)header.n_items * sizeof(struct pack_record);
+    header.strings_len = writer->strings.len;
+    header.index_bytes = header.strings_offset + header.strings_len;
+    if ((status = write_index(writer, &header, classes, order, err)) ||
+        (status = sync_file(writer->pack_fd, err)) || (status = sync_file(writer->index_fd, err)))
+        goto done;
+done:
+    mem_free(order);
+    mem_free(classes);
+    return status;
+}

@@ -1,0 +1,146 @@
+/* split.c -- see split.h. */
+#include "engine/data/split.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+/* An item's place in its class: by score, and among equal scores (copies of one picture) by
+ * number. */
+struct rank {
+    int32_t label;
+    uint32_t item;
+    uint64_t score;
+};
+
+static uint64_t score_of(const uint8_t sha256[32], uint64_t split_seed)
+{
+    uint64_t words[2];
+    memcpy(words, sha256, sizeof words);
+    struct rng rng = rng_stream("split", split_seed, words[0], words[1]);
+    return rng_u64(&rng);
+}
+
+static int compare_ranks(const void *left, const void *right)
+{
+    const struct rank *a = left, *b = right;
+    if (a->label != b->label)
+        return a->label < b->label ? -1 : 1;
+    if (a->score != b->score)
+        return a->score < b->score ? -1 : 1;
+    return a->item < b->item ? -1 : a->item > b->item;
+}
+
+static int compare_items(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* How many of one class, sorted by rank, validate. Grows with the fraction, never shrinks. */
+static uint32_t n_validating(const struct rank *ranks, uint32_t n, double fraction)
+{
+    if (n < 2 || fraction <= 0)
+        return 0;
+    uint32_t count = (uint32_t)rint(fraction * n);
+    if (count < 1)
+        count = 1;
+    if (count > n - 1)
+        count = n - 1;
+    uint32_t whole = count; /* copies stay together, unless that leaves nothing to train on */
+    while (whole < n && ranks[whole].score == ranks[whole - 1].score)
+        whole++;
+    return whole < n ? whole : count;
+}
+
+static void divide_class(struct split *split, const struct rank *ranks, uint32_t n, double fraction)
+{
+    uint32_t n_valid = n_validating(ranks, n, fraction);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i < n_valid)
+            split->valid[split->n_valid++] = ranks[i].item;
+        else
+            split->train[split->n_train++] = ranks[i].item;
+    }
+}
+
+static enum status divide(const struct pack *pack, double fraction, uint64_t split_seed,
+                          struct split *split, struct err *err)
+{
+    void *block;
+    uint32_t n = 0;
+    enum status status = mem_try_alloc((size_t)pack_n_items(pack) + 1, sizeof(struct rank),
+                                       "dividing the data set", &block, err);
+    if (status)
+        return status;
+    struct rank *ranks = block;
+    for (uint32_t i = 0; i < pack_n_items(pack); i++) {
+        const struct pack_record *item = pack_item(pack, i);
+        if (item->split == SPLIT_TRAIN)
+            ranks[n++] = (struct rank){item->label, i, score_of(item->sha256, split_seed)};
+    }
+    qsort(ranks, n, sizeof *ranks, compare_ranks);
+    for (uint32_t first = 0, end; first < n; first = end) {
+        end = first;
+        while (end < n && ranks[end].label == ranks[first].label)
+            end++;
+        divide_class(split, ranks + first, end - first, fraction);
+    }
+    mem_free(ranks);
+    qsort(split->train, split->n_train, sizeof *split->train, compare_items);
+    qsort(split->valid, split->n_valid, sizeof *split->valid, compare_items);
+    return OK;
+}
+
+static void keep(const struct pack *pack, struct split *split)
+{
+    for (uint32_t i = 0; i < pack_n_items(pack); i++) {
+        uint8_t of = pack_item(pack, i)->split;
+        if (of == SPLIT_TRAIN)
+            split->train[split->n_train++] = i;
+        else if (of == SPLIT_VALID)
+            split->valid[split->n_valid++] = i;
+    }
+}
+
+enum status split_make(const struct pack *pack, double valid_fraction, uint64_t split_seed,
+                       struct split *split, struct err *err)
+{
+    struct split made = {0};
+    void *train = NULL, *valid = NULL;
+    enum status status;
+    bool brings_valid = false;
+    if (!(valid_fraction >= 0 && valid_fraction < 1))
+        return err_set(err, E_INVALID, "valid_fraction is %g; it must be at least 0 and below 1.",
+                       valid_fraction);
+    for (uint32_t i = 0; i < pack_n_items(pack) && !brings_valid; i++)
+        brings_valid = pack_item(pack, i)->split == SPLIT_VALID;
+
+    size_t n = (size_t)pack_n_items(pack) + 1;
+    if (!(status = mem_try_alloc(n, sizeof *made.train, "the training items", &train, err)))
+        status = mem_try_alloc(n, sizeof *made.valid, "the validation items", &valid, err);
+    made.train = train;
+    made.valid = valid;
+    if (!status && brings_valid)
+        keep(pack, &made);
+    else if (!status)
+        status = divide(pack, valid_fraction, split_seed, &made, err);
+    if (!status && made.n_train == 0)
+        status = err_set(err, E_INVALID, "The data set has no item to train on.");
+    if (status)
+        split_deinit(&made);
+    else
+        *split = made;
+    return status;
+}
+
+void split_deinit(struct split *split)
+{
+    mem_free(split->train);
+    mem_free(split->valid);
+    memset(split, 0, sizeof *split);
+}

@@ -61,7 +61,7 @@ SEES_engine/worker := $(SEES_engine)
 LIBS_base   := -lcjson -lnettle -lm
 LIBS_store  := -lsqlite3
 LIBS_server := -lmicrohttpd
-LIBS_engine := -ldnnl -lturbojpeg -larchive -lpng -lz -lseccomp -fopenmp -lm
+LIBS_engine := -ldnnl -ljpeg -larchive -lpng -lz -lseccomp -fopenmp -lm
 
 MAINS   := server/main.c engine/worker/main.c
 FOLDERS := base api/spec store api server $(SEES_engine)
@@ -153,7 +153,7 @@ $(FUZZ_TARGETS): $(OUT)/fuzz/%: $(OUT)/fuzz-obj/tests/fuzz/fuzz_%.o $(OUT)/lib/f
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CLANG) -fsanitize=fuzzer,address,undefined -pthread -Wl,--as-needed -o $@ $^ \
-	    $(LIBS_base) -lturbojpeg -larchive -lpng -lz -lseccomp
+	    $(LIBS_base) -ljpeg -larchive -lpng -lz -lseccomp
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_TARGETS)

@@ -54,6 +54,7 @@ ENGINE_LOW    := engine/core engine/op $(ENGINE_INPUT)
 ENGINE_MIDDLE := engine/zoo engine/train engine/infer $(ENGINE_LOW)
 SEES_engine   := engine/worker $(ENGINE_MIDDLE) api/spec base
 $(foreach f,$(ENGINE_INPUT),$(eval SEES_$f := $(ENGINE_INPUT) base))
+SEES_engine/format := engine/format engine/core engine/op base
 $(foreach f,engine/core engine/op,$(eval SEES_$f := $(ENGINE_LOW) base))
 $(foreach f,engine/zoo engine/train engine/infer,$(eval SEES_$f := $(ENGINE_MIDDLE) base))
 SEES_engine/worker := $(SEES_engine)

@@ -45,6 +45,9 @@ struct json *model_info_metadata(const struct model_info *info); /* owned by the
 enum status model_info_from_metadata(const struct json *metadata, struct model_info *info,
                                      struct err *err);
 
+/* A list of class names: 1 to MODEL_MAX_CLASSES texts, none empty, none twice; else E_INVALID. */
+enum status model_check_classes(const struct json *classes, struct err *err);
+
 /* Writes every parameter of the graph, atomically. hex (may be NULL): weights_sha256. */
 enum status model_file_write(const char *path, const struct model_info *info,
                              const struct graph *graph, char hex[SHA256_HEX], struct err *err);

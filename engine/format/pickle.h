@@ -22,55 +22,72 @@
 enum pickle_type {
     PICKLE_NONE,
     PICKLE_BOOL,
-    PICKLE_INT,
+    PICKLE_INT, /* a long beyond 64 bits becomes its lowest 64 */
     PICKLE_FLOAT,
     PICKLE_STRING, /* text or bytes; a NUL inside is kept */
     PICKLE_TUPLE,
     PICKLE_LIST,
-    PICKLE_DICT, /* also OrderedDict: order kept, later keys do not replace earlier ones */
+    PICKLE_DICT, /* also OrderedDict; in order, a key may stand there more than once */
     PICKLE_GLOBAL,
     PICKLE_STORAGE,
     PICKLE_TENSOR
+};
+
+struct pickle_value; /* what it points at is owned by the arena, or borrowed from the pickle */
+
+struct pickle_text {
+    const char *text; /* borrowed from the pickle; not terminated */
+    size_t len;
+};
+
+struct pickle_items {
+    struct pickle_value **items; /* for a dict: key, value, key, value, ... */
+    size_t n, capacity;
+};
+
+struct pickle_storage {
+    enum dtype dtype;
+    struct pickle_text key; /* names the bytes in the file */
+    int64_t n_elements;     /* of the whole storage */
+    int64_t view_offset;    /* legacy: a tensor sees only this part of it, in elements; */
+    int64_t view_elements;  /* else all */
+};
+
+struct pickle_tensor {
+    const struct pickle_storage *storage;
+    int64_t offset; /* of element (0,..,0), in elements */
+    int n_dims;
+    int64_t dims[TENSOR_MAX_DIMS], strides[TENSOR_MAX_DIMS];
 };
 
 struct pickle_value {
     enum pickle_type type;
     union {
         bool boolean;
-        int64_t integer; /* a long that does not fit is E_INVALID, but for legacy's magic number */
+        int64_t integer;
         double real;
-        struct {
-            const char *text; /* borrowed from the pickle; not terminated */
-            size_t len;
-        } string;
-        struct {
-            struct pickle_value **items; /* owned by the pickle; for a dict key, value, key, ... */
-            size_t n_items, capacity;
-        } container;
-        const struct pickle_global *global; /* one of the table in pickle.c */
-        struct {
-            enum dtype dtype;
-            const char *key; /* borrowed from the pickle; not terminated */
-            size_t key_len;
-            int64_t n_elements;
-            int64_t view_offset; /* legacy: this storage is part of `key`'s, from here on */
-        } storage;
-        struct {
-            const struct pickle_value *storage;
-            int64_t offset; /* in elements */
-            int n_dims;
-            int64_t dims[TENSOR_MAX_DIMS], strides[TENSOR_MAX_DIMS];
-        } tensor;
+        struct pickle_text string;
+        struct pickle_items items;
+        const struct pickle_global *global;
+        const struct pickle_storage *storage;
+        const struct pickle_tensor *tensor;
     } u;
 };
 
-/* Reads one pickle from the front of `bytes`. *used (may be NULL) is where it ended. The root and
- * all it reaches are owned by `arena` and borrow from `bytes`. */
-enum status pickle_read(const uint8_t *bytes, size_t len, struct arena *arena,
-                        const struct pickle_value **root, size_t *used, struct err *err);
+struct pickle {
+    const struct pickle_value *root;
+    struct pickle_items storages; /* every storage it mentions, in order, repeats included */
+    size_t used;                  /* bytes it took */
+};
 
-/* The value under a string key of a dict; NULL if it is no dict or has no such key. */
+/* Reads one pickle from the front of `bytes`. All its values are owned by `arena`; texts borrow
+ * from `bytes`. */
+enum status pickle_read(const uint8_t *bytes, size_t len, struct arena *arena,
+                        struct pickle *pickle, struct err *err);
+
+/* The value under a string key of a dict (the last one, as Python has it); NULL if it is no dict or
+ * has no such key. */
 const struct pickle_value *pickle_get(const struct pickle_value *dict, const char *key);
-bool pickle_string_is(const struct pickle_value *value, const char *text);
+bool pickle_text_is(struct pickle_text text, const char *expected);
 
 #endif

@@ -42,7 +42,7 @@ size_t dtype_size(enum dtype dtype);      /* bytes of one element */
 bool dtype_from_name(const char *name, enum dtype *dtype);
 
 struct tensor_view {
-    char *name; /* owned by the source */
+    const char *name; /* owned by the source */
     enum dtype dtype;
     int n_dims;                       /* 0: a scalar */
     int64_t dims[TENSOR_MAX_DIMS];    /* row-major, torch's order */
@@ -53,7 +53,7 @@ struct tensor_view {
 
 struct tensor_source {
     struct tensor_view *tensors; /* owned; sorted by name (byte order), names unique */
-    size_t n_tensors;
+    size_t n_tensors, capacity;
     struct json *metadata; /* owned; an object string -> string; empty where the format has none */
     const char *format;    /* "safetensors", "torch zip", "torch legacy" */
     const uint8_t *bytes;  /* the whole file; owned iff `mapped` */
@@ -83,9 +83,11 @@ bool tensor_has_shape(const struct tensor_view *view, int n_dims, const int64_t 
 /* "(64, 3, 7, 7)"; returns `text`. */
 const char *tensor_shape_text(int n_dims, const int64_t *dims, char *text, size_t size);
 
-/* For readers of formats: checks name, dims and strides (NULL: contiguous) against `room` bytes at
- * `data`, which hold the view's element 0 at their start, and appends the view. E_INVALID when any
- * element would lie outside. tensor_source_finish sorts and refuses duplicate names. */
+/* For readers of formats. tensor_view_contiguous sets row-major strides from dims (false: the
+ * product overflows). tensor_source_add checks name, dims and strides against the `room` bytes that
+ * begin at view->data, sets n_elements and appends the view (name copied); E_INVALID when an
+ * element would lie outside. tensor_source_finish sorts, and refuses names that occur twice. */
+bool tensor_view_contiguous(struct tensor_view *view);
 enum status tensor_source_add(struct tensor_source *source, const struct tensor_view *view,
                               uint64_t room, struct err *err);
 enum status tensor_source_finish(struct tensor_source *source, struct err *err);

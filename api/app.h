@@ -16,6 +16,15 @@
 
 struct store;
 
+/* One file of the page at /, embedded into the program. */
+struct asset {
+    const char *path; /* "/app.css" */
+    const char *content_type;
+    const char *bytes;
+    size_t len;
+    const char *etag; /* quoted */
+};
+
 /* One image to classify. Everything in it is borrowed until `done` was called. */
 struct predict_ask {
     const char *model;   /* mdl_ or ckpt_ id: asks with the same id share one resident engine */
@@ -50,11 +59,6 @@ struct ports {
 
     void *predictor;
     void (*predict)(void *predictor, const struct predict_ask *ask); /* never waits */
-
-    /* The doorbell of the event streams: the store holds events up to `seq`. Ring it after the
-     * commit, from any thread; it never waits. Streams read the events from the store. */
-    void *hub;
-    void (*publish)(void *hub, int64_t seq);
 };
 
 struct app {
@@ -63,6 +67,7 @@ struct app {
     uint64_t max_upload;     /* bytes */
     const char *version;     /* this program's */
     const char *engine_json; /* what `thaw-engine version` printed, or NULL when it cannot be run */
+    const struct asset *(*asset)(const char *path); /* NULL: there is none of that path */
     struct ports ports;
 };
 

@@ -16,11 +16,10 @@
 #define REPLY_MAX_HEADERS 8
 
 enum reply_kind {
-    REPLY_EMPTY,    /* status and headers only */
-    REPLY_TEXT,     /* `text`, `bytes` long */
-    REPLY_FILE,     /* `fd`, `bytes` long; Range works */
-    REPLY_STREAM,   /* server-sent events of `stream_job` (NULL: all) after `stream_after` */
-    REPLY_DEFERRED, /* not yet: request->resume is called when the reply is complete */
+    REPLY_EMPTY,  /* status and headers only */
+    REPLY_TEXT,   /* `text`, `bytes` long */
+    REPLY_FILE,   /* `fd`, `bytes` long; Range works */
+    REPLY_STREAM, /* server-sent events of `stream_job` (NULL: all) after `stream_after` */
 };
 
 struct reply {
@@ -30,6 +29,7 @@ struct reply {
     const char *text; /* arena, or const */
     uint64_t bytes;
     int fd;           /* owned by the reply: closed by the server */
+    uint64_t offset;  /* of the first byte in `fd`; the server's, for ranges */
     const char *etag; /* quoted, or NULL */
     struct pair headers[REPLY_MAX_HEADERS];
     size_t n_headers;

@@ -1,7 +1,7 @@
 /* request.h -- what a handler is given: one HTTP request, already parsed, bounded and checked.
  *
- * Everything here lives in the request's arena and stays valid until its reply was sent, also for
- * a handler that answered REPLY_DEFERRED. Handlers free nothing. */
+ * Everything here lives in the request's arena and stays valid until its reply was sent. Handlers
+ * free nothing. */
 #ifndef THAW_API_REQUEST_H
 #define THAW_API_REQUEST_H
 
@@ -24,7 +24,7 @@ struct pair {
 };
 
 /* One body, or one file of a form, already on disk and hashed. The file is removed when the request
- * ends unless the handler renamed it away (blob_commit does). */
+ * ends unless the handler renamed it away or says `taken`. */
 struct upload {
     const char *part;         /* the form part's name; "" for a raw body */
     const char *file_name;    /* as the client calls it, or NULL: data, never a path */
@@ -32,6 +32,7 @@ struct upload {
     const char *path;         /* absolute, in DATA/uploads */
     uint64_t bytes;
     char sha256[SHA256_HEX];
+    bool taken; /* the handler's to set: somebody owns the file now, under its present name */
 };
 
 /* What a request can carry, and (as a set) what a route accepts. */
@@ -57,7 +58,7 @@ struct request {
 
     enum body_kind body;
     const struct json *json; /* BODY_JSON: the document */
-    const struct upload *uploads;
+    struct upload *uploads;
     size_t n_uploads;
     const struct pair *fields; /* BODY_FORM: parts without a file name */
     size_t n_fields;
@@ -66,8 +67,9 @@ struct request {
     const char *host, *accept, *last_event_id, *prefer;
 
     struct arena *arena; /* owned by the server; freed after the reply */
-    /* For a handler that answered REPLY_DEFERRED: call `resume(resume_arg)` exactly once, on any
-     * thread, when the reply is complete. It may come before the handler returns. */
+    /* On a route that is ROUTE_DEFERS, a handler that returned OK has seen to it that
+     * `resume(resume_arg)` is called exactly once, on any thread, when the reply is complete. Until
+     * then request and reply stay valid. It may come before the handler returns. */
     void (*resume)(void *resume_arg);
     void *resume_arg;
 };

@@ -22,7 +22,8 @@ enum scope { SCOPE_PUBLIC, SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN };
 enum route_flag {
     ROUTE_CREATES = 1, /* Idempotency-Key is honoured */
     ROUTE_DURABLE = 2, /* uploads are fsynced before the handler is called */
-    ROUTE_IMAGES = 4,  /* an upload is one image: bounded by WIRE_MAX_IMAGE */
+    ROUTE_DEFERS = 4,  /* OK from the handler means: the reply comes later (request.resume) */
+    ROUTE_IMAGES = 8,  /* an upload is one image: bounded by WIRE_MAX_IMAGE */
 };
 
 struct route {

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "engine/data/augment.h"
 #include "engine/train/optim.h"
 #include "engine/train/schedule.h"
 #include "engine/zoo/zoo.h"
@@ -25,6 +26,7 @@ struct recipe_stage {
     int frozen_groups;
     double max_rates[ZOO_MAX_GROUPS];
     struct schedule schedule; /* with the stage's steps */
+    struct augment_options augment;
 };
 
 struct recipe {

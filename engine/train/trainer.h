@@ -1,8 +1,8 @@
 /* trainer.h -- runs a recipe: stages, steps, validation, checkpoints, requests.
  *
  * For each stage one training plan and one validation plan share the graph's parameters. Each step:
- * borrow a batch from the loader, forward, loss, backward, optimiser; between steps requests are
- * polled, and the run can stop, be killed, and go on from a resume file to the same final bits. */
+ * borrow a batch from the loader, forward, loss, backward, optimiser. Between steps requests are
+ * polled, so the run can stop anywhere; it goes on from a resume file to the same final bits. */
 #ifndef THAW_ENGINE_TRAIN_TRAINER_H
 #define THAW_ENGINE_TRAIN_TRAINER_H
 
@@ -11,28 +11,29 @@
 
 #include "base/json.h"
 #include "base/status.h"
-#include "engine/train/recipe.h"
 
-/* What a trainer tells and is told, so that it needs to know no wire (worker/train.c does). */
+/* What a trainer tells and is told, so that it needs to know no wire (worker/train.c does).
+ * TRAINER_PAUSE and TRAINER_CANCEL are answered again by every later poll. */
 enum trainer_request { TRAINER_GO_ON, TRAINER_CHECKPOINT, TRAINER_PAUSE, TRAINER_CANCEL };
 
 struct trainer_hooks {
     void *context;
-    void (*send)(void *context, const struct json *header); /* a wire header; borrowed */
+    void (*started)(void *context, int threads, const char *plan_sha256);
+    void (*send)(void *context, const struct json *header); /* of api/spec/wire.h; borrowed */
     enum trainer_request (*poll)(void *context);
 };
 
 struct trainer_options {
-    const struct json *spec; /* resolved */
+    const struct json *spec; /* resolved; all borrowed */
     const char *pack, *index;
-    const char *weights; /* safetensors of the starting weights; NULL with "weights": "random" */
+    const char *weights; /* model file to start from; NULL: random weights */
     const char *folder;  /* checkpoints go here, and are resumed from here */
-    int threads;
+    int threads;         /* 0: as many as there are processors */
 };
 
-/* OK: finished, or paused as asked (*paused true). E_CANCELLED as asked. E_INVALID with code
- * loss_is_nan when the loss is no number. */
+/* OK: the run is finished, or paused as asked; the last header sent was `result` or `paused`.
+ * E_CANCELLED as asked. E_INVALID with code loss_is_nan when the loss is no number any more. */
 enum status trainer_run(const struct trainer_options *options, const struct trainer_hooks *hooks,
-                        bool *paused, struct err *err);
+                        struct err *err);
 
 #endif

@@ -1,0 +1,199 @@
+#include "engine/train/events.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+
+#define INTERVAL .25 /* seconds between two step headers */
+#define PACE     .9  /* weight of the past in the smoothed time of a step */
+
+/* An unfrozen step costs about twice a frozen one: the whole body's backward pass comes on top. */
+#define UNFROZEN_COST 2.0
+
+static struct json *header_new(const char *type)
+{
+    struct json *header = json_new_object();
+    json_set_string(header, "type", type);
+    return header;
+}
+
+static void send(struct events *events, struct json *header)
+{
+    events->hooks->send(events->hooks->context, header);
+    json_free(header);
+}
+
+static bool group_trains(const struct graph *graph, int group)
+{
+    for (int i = 0; i < graph->n_params; i++)
+        if (graph->params[i]->group == group && graph->params[i]->trainable)
+            return true;
+    return false;
+}
+
+static int64_t trainable_parameters(const struct graph *graph)
+{
+    int64_t n = 0;
+    for (int i = 0; i < graph->n_params; i++)
+        if (graph->params[i]->trainable)
+            n += (int64_t)graph->params[i]->n_elements;
+    return n;
+}
+
+static int64_t peak_memory_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (int64_t)usage.ru_maxrss * 1024;
+}
+
+void events_stage(struct events *events, int64_t index)
+{
+    const struct recipe_stage *stage = &events->recipe->stages[index];
+    struct json *header = header_new("stage");
+    json_set_string(header, "stage", stage->name);
+    json_set_integer(header, "stage_index", index);
+    json_set_integer(header, "stages", events->recipe->n_stages);
+    json_set_integer(header, "epochs", stage->epochs);
+    json_set_integer(header, "steps", stage->schedule.steps);
+    json_set_integer(header, "batch_size", stage->batch);
+    json_set_integer(header, "groups", events->graph->n_groups);
+    json_set_integer(header, "frozen_groups", stage->frozen_groups);
+    json_set_integer(header, "trainable_parameters", trainable_parameters(events->graph));
+    events->step_seconds = 0;
+    send(events, header);
+}
+
+/* --- remaining time --------------------------------------------------------------------------- */
+
+/* What a step of a stage costs, in units that compare stages. */
+static double step_cost(const struct recipe_stage *stage)
+{
+    double pixels = (double)(stage->batch * stage->size * stage->size);
+    return pixels * (stage->frozen_groups == 0 ? UNFROZEN_COST : 1);
+}
+
+static int64_t epochs_left(const struct recipe_stage *stage, int64_t step)
+{
+    return stage->epochs - step / stage->steps_per_epoch;
+}
+
+static double eta_seconds(const struct events *events, const struct position *at)
+{
+    const struct recipe *recipe = events->recipe;
+    const struct recipe_stage *now = &recipe->stages[at->stage];
+    double second_per_cost = events->step_seconds / step_cost(now);
+    double item = events->item_seconds;
+    if (item <= 0) /* no validation yet: forward alone is about a third of a step */
+        item = events->step_seconds / (double)now->batch / 3;
+    double seconds = 0;
+    for (int64_t i = at->stage; i < recipe->n_stages; i++) {
+        const struct recipe_stage *stage = &recipe->stages[i];
+        int64_t done = i == at->stage ? at->step : 0;
+        seconds += (double)(stage->schedule.steps - done) * step_cost(stage) * second_per_cost;
+        seconds += (double)(epochs_left(stage, done) * events->n_valid) * item;
+    }
+    return seconds;
+}
+
+/* --- headers ---------------------------------------------------------------------------------- */
+
+static void set_rates(struct json *header, const struct events *events, const struct position *at)
+{
+    const struct recipe_stage *stage = &events->recipe->stages[at->stage];
+    double rates[ZOO_MAX_GROUPS];
+    recipe_rates(stage, events->graph->n_groups, at->step - 1, rates);
+    struct json *list = json_set_array(header, "learning_rates");
+    for (int i = 0; i < events->graph->n_groups; i++)
+        json_add_number(list, group_trains(events->graph, i) ? rates[i] : 0);
+    json_set_number(header, "momentum", schedule_momentum(&stage->schedule, at->step - 1));
+}
+
+static void set_place(struct json *header, const struct events *events, const struct position *at)
+{
+    const struct recipe_stage *stage = &events->recipe->stages[at->stage];
+    json_set_integer(header, "stage_index", at->stage);
+    json_set_integer(header, "epoch", at->step > 0 ? (at->step - 1) / stage->steps_per_epoch : 0);
+    json_set_integer(header, "step", at->step);
+}
+
+void events_step(struct events *events, const struct position *at, double seconds)
+{
+    const struct recipe_stage *stage = &events->recipe->stages[at->stage];
+    double known = events->step_seconds;
+    events->step_seconds = known > 0 ? PACE * known + (1 - PACE) * seconds : seconds;
+    double now = clock_seconds();
+    if (now - events->last_step < INTERVAL && at->step < stage->schedule.steps)
+        return;
+    events->last_step = now;
+    struct json *header = header_new("step");
+    set_place(header, events, at);
+    json_set_integer(header, "steps", stage->schedule.steps);
+    json_set_number(header, "train_loss", smooth_loss_value(&at->loss));
+    set_rates(header, events, at);
+    json_set_number(header, "examples_per_second", (double)stage->batch / events->step_seconds);
+    json_set_number(header, "eta_seconds", eta_seconds(events, at));
+    json_set_integer(header, "peak_memory_bytes", peak_memory_bytes());
+    send(events, header);
+}
+
+void events_validated(struct events *events, double seconds)
+{
+    events->item_seconds = seconds / (double)events->n_valid;
+}
+
+void events_epoch(struct events *events, const struct position *at, double seconds)
+{
+    struct json *header = header_new("epoch");
+    set_place(header, events, at);
+    json_remove(header, "step");
+    scores_set(&at->latest, header);
+    json_set_number(header, "seconds", seconds);
+    send(events, header);
+}
+
+void events_checkpoint(struct events *events, const char *slot, const struct position *at)
+{
+    struct json *header = header_new("checkpoint");
+    json_set_string(header, "slot", slot);
+    set_place(header, events, at);
+    scores_set(strcmp(slot, "best") == 0 ? &at->best : &at->latest, header);
+    send(events, header);
+}
+
+void events_log(struct events *events, const char *format, ...)
+{
+    char detail[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    struct json *header = header_new("log");
+    json_set_string(header, "detail", detail);
+    send(events, header);
+}
+
+void events_warning(struct events *events, const char *code, const char *detail)
+{
+    struct json *header = header_new("warning");
+    json_set_string(header, "code", code);
+    json_set_string(header, "detail", detail);
+    send(events, header);
+}
+
+void events_paused(struct events *events)
+{
+    send(events, header_new("paused"));
+}
+
+void events_result(struct events *events, const char *weights_sha256, const struct scores *scores)
+{
+    struct json *header = header_new("result");
+    json_set_string(header, "weights_sha256", weights_sha256);
+    scores_set(scores, header);
+    send(events, header);
+}

@@ -1,0 +1,46 @@
+/* events.h -- what a run tells while it goes: stage, step, epoch and checkpoint headers.
+ *
+ * The fields are those of api/spec/wire.h. Step headers are thinned to four a second; remaining
+ * time is estimated from the pace of this stage's steps, scaled to the stages that come. */
+#ifndef THAW_ENGINE_TRAIN_EVENTS_H
+#define THAW_ENGINE_TRAIN_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/core/graph.h"
+#include "engine/train/recipe.h"
+#include "engine/train/snapshot.h"
+#include "engine/train/trainer.h"
+
+struct events {
+    const struct trainer_hooks *hooks; /* all borrowed */
+    const struct recipe *recipe;
+    const struct graph *graph;
+    int64_t n_valid;
+    double last_step;    /* when a step header was last sent */
+    double step_seconds; /* of one training step of this stage, smoothed; 0 = not yet known */
+    double item_seconds; /* of one validation item; 0 = not yet known */
+};
+
+/* A stage begins, or is gone on with; its plan has been made, so the graph knows what trains. */
+void events_stage(struct events *events, int64_t stage);
+
+/* A step took `seconds`; `at` counts it already. */
+void events_step(struct events *events, const struct position *at, double seconds);
+
+void events_validated(struct events *events, double seconds); /* a whole pass: for the estimate */
+
+/* The epoch that ended at `at`: at->latest are its scores, `seconds` its time with validation. */
+void events_epoch(struct events *events, const struct position *at, double seconds);
+
+/* The file of `slot` is on disk; scores are the best epoch's for "best", else the latest. */
+void events_checkpoint(struct events *events, const char *slot, const struct position *at);
+
+void events_log(struct events *events, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void events_warning(struct events *events, const char *code, const char *detail);
+void events_paused(struct events *events);
+void events_result(struct events *events, const char *weights_sha256, const struct scores *scores);
+
+#endif

@@ -1,0 +1,194 @@
+#include "engine/train/run.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "engine/format/weights_digest.h"
+#include "engine/zoo/zoo.h"
+
+#define HEAD_PREFIX "head."
+
+/* The weights a run starts from. */
+struct start {
+    struct tensor_source source;
+    struct model_info info;
+    char sha256[SHA256_HEX];
+    bool open; /* false: from random weights */
+};
+
+static enum status open_start(struct start *start, const char *path, struct err *err)
+{
+    *start = (struct start){0};
+    if (!path)
+        return OK;
+    enum status status = model_file_open(path, &start->source, &start->info, err);
+    if (status != OK)
+        return status;
+    start->open = true;
+    return weights_sha256(&start->source, start->sha256, err);
+}
+
+static void close_start(struct start *start)
+{
+    if (!start->open)
+        return;
+    tensor_source_close(&start->source);
+    model_info_deinit(&start->info);
+}
+
+static enum status open_data(const struct trainer_options *options, struct run *run,
+                             struct err *err)
+{
+    const struct json *spec = options->spec;
+    enum status status = pack_open(options->pack, options->index, &run->pack, err);
+    if (status == OK)
+        status = split_make(run->pack, json_number(spec, "valid_fraction", .2),
+                            (uint64_t)json_integer(spec, "split_seed", 0), &run->split, err);
+    if (status != OK)
+        return status;
+    run->classes = pack_n_classes(run->pack);
+    if (run->classes < 2)
+        return err_set(err, E_INVALID,
+                       "The data set has %lld class(es): a classifier needs two or more.",
+                       (long long)run->classes);
+    return OK;
+}
+
+/* The network is what the weights say they are, or what the spec names for random ones. */
+static enum status find_net(const struct json *spec, const struct start *start,
+                            const struct zoo_net **net, struct err *err)
+{
+    const char *name = start->open ? start->info.architecture : json_string(spec, "model", "");
+    *net = zoo_find(name);
+    if (*net)
+        return OK;
+    struct buf names;
+    buf_init(&names, 400);
+    zoo_print_names(&names);
+    enum status status = err_at(err, E_INVALID, "/model",
+                                "There is no network \"%.60s\"; there are %s.", name, names.data);
+    buf_deinit(&names);
+    return status;
+}
+
+static struct json *class_names(const struct pack *pack)
+{
+    struct json *names = json_new_array();
+    for (uint32_t i = 0; i < pack_n_classes(pack); i++)
+        json_add_string(names, pack_class_name(pack, i));
+    return names;
+}
+
+static struct json *lineage(const struct start *start, const struct json *spec)
+{
+    struct json *json = json_new_object();
+    json_set_string(json, "base_weights_sha256", start->open ? start->sha256 : NULL);
+    json_set_string(json, "base_model", json_string(spec, "model", NULL));
+    json_set_string(json, "dataset", json_string(spec, "dataset", NULL));
+    json_set_integer(json, "seed", json_integer(spec, "seed", 0));
+    return json;
+}
+
+/* Only a head of the new kind, for the very same classes, can be gone on with. */
+static bool keeps_head(const struct run *run, const struct start *start, const struct json *spec,
+                       enum zoo_head *head)
+{
+    return start->open && strcmp(json_string(spec, "head", "new"), "auto") == 0 &&
+           zoo_head_from_name(start->info.head, head) && *head != ZOO_HEAD_ORIGINAL &&
+           json_equal(start->info.classes, run->info.classes);
+}
+
+static enum status load_start(struct run *run, const struct start *start, bool with_head,
+                              struct err *err)
+{
+    if (!start->open)
+        return OK;
+    const char *skip = with_head ? NULL : HEAD_PREFIX;
+    struct model_match match;
+    model_file_match(&start->source, run->graph, skip, &match);
+    if (match.n_missing + match.n_misshapen > 0) {
+        err_at(err, E_INVALID, "/model", "The weights do not fit %s: %s.", run->recipe.net->name,
+               match.problems);
+        return E_INVALID;
+    }
+    return model_file_load(&start->source, run->graph, skip, err);
+}
+
+static enum status build_graph(struct run *run, const struct start *start, const struct json *spec,
+                               struct err *err)
+{
+    const struct zoo_net *net = run->recipe.net;
+    run->info = model_info_default(net->name);
+    run->info.classes = class_names(run->pack);
+    run->info.lineage = lineage(start, spec);
+    enum zoo_head head = ZOO_HEAD_V2;
+    bool with_head = keeps_head(run, start, spec, &head);
+    if (!with_head)
+        head = run->recipe.form == FORM_V1 ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
+    snprintf(run->info.head, sizeof run->info.head, "%s", zoo_head_name(head));
+    run->graph = zoo_build(net, &(struct zoo_options){.head = head, .classes = run->classes});
+    zoo_init(run->graph, head, run->recipe.seed);
+    return load_start(run, start, with_head, err);
+}
+
+static enum status index_sha256(const char *path, char hex[SHA256_HEX], struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "The index %s cannot be opened", path);
+    enum status status = sha256_file(fd, hex, err);
+    close(fd);
+    return status;
+}
+
+static enum status name_run(struct run *run, const struct trainer_options *options,
+                            const struct start *start, struct err *err)
+{
+    char index[SHA256_HEX];
+    enum status status = index_sha256(options->index, index, err);
+    if (status != OK)
+        return status;
+    char *spec = json_text(options->spec);
+    char *text = mem_printf("%s\n%s\n%s\n", spec, index, start->sha256);
+    uint8_t digest[SHA256_BYTES];
+    sha256_bytes(text, strlen(text), digest);
+    digest_hex(digest, sizeof digest, run->sha256);
+    mem_free(text);
+    mem_free(spec);
+    return OK;
+}
+
+enum status run_open(const struct trainer_options *options, struct run *run, struct err *err)
+{
+    struct start start;
+    const struct zoo_net *net = NULL;
+    *run = (struct run){0};
+    enum status status = open_start(&start, options->weights, err);
+    if (status == OK)
+        status = open_data(options, run, err);
+    if (status == OK)
+        status = find_net(options->spec, &start, &net, err);
+    if (status == OK)
+        status = recipe_init(&run->recipe, options->spec, net, run->split.n_train, err);
+    if (status == OK)
+        status = build_graph(run, &start, options->spec, err);
+    if (status == OK)
+        status = name_run(run, options, &start, err);
+    close_start(&start);
+    if (status != OK)
+        run_close(run);
+    return status;
+}
+
+void run_close(struct run *run)
+{
+    recipe_deinit(&run->recipe);
+    graph_free(run->graph);
+    split_deinit(&run->split);
+    pack_close(run->pack);
+    model_info_deinit(&run->info);
+    *run = (struct run){0};
+}

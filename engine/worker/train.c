@@ -1,0 +1,89 @@
+/* train.c -- the verb `train`: a job spec, a pack and weights in, checkpoints out.
+ *
+ * The trainer (engine/train/trainer.h) knows no wire: here its hooks meet the report. */
+#include <string.h>
+
+#include "api/spec/jobspec.h"
+#include "base/mem.h"
+#include "engine/train/trainer.h"
+#include "engine/worker/verb.h"
+
+static void started(void *context, int threads, const char *plan_sha256)
+{
+    report_started(context, threads, plan_sha256);
+}
+
+static void send(void *context, const struct json *header)
+{
+    report_send(context, header);
+}
+
+static enum trainer_request poll_requests(void *context)
+{
+    static const enum trainer_request requests[] = {
+        [REQUEST_NONE] = TRAINER_GO_ON,
+        [REQUEST_CHECKPOINT] = TRAINER_CHECKPOINT,
+        [REQUEST_PAUSE] = TRAINER_PAUSE,
+        [REQUEST_CANCEL] = TRAINER_CANCEL,
+    };
+    return requests[report_poll(context)];
+}
+
+/* What thawd sends is resolved already and resolves to itself; a spec written by hand may leave out
+ * all but the model. */
+static enum status resolve(const struct json *document, struct json **spec, struct err *err)
+{
+    struct json *copy = json_copy(json_get(document, "spec"));
+    if (!json_get(copy, "dataset"))
+        json_set_string(copy, "dataset", "ds_local");
+    enum status status = jobspec_resolve(copy, spec, err);
+    json_free(copy);
+    return status;
+}
+
+static enum status run(struct report *report, const struct json *document, struct err *err)
+{
+    struct json *spec = NULL;
+    enum status status = resolve(document, &spec, err);
+    if (status != OK)
+        return status;
+    struct trainer_options options = {
+        .spec = spec,
+        .pack = json_string(document, "pack", NULL),
+        .index = json_string(document, "index", NULL),
+        .weights = json_string(document, "weights", NULL),
+        .folder = json_string(document, "out", NULL),
+        .threads = (int)json_integer(document, "threads", 0),
+    };
+    bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
+    struct trainer_hooks hooks = {
+        .context = report, .started = started, .send = send, .poll = poll_requests};
+    if (!options.weights && !random)
+        status = err_set(err, E_INVALID,
+                         "There are no weights to start from: give --weights FILE, or say "
+                         "\"weights\": \"random\" in the spec.");
+    else if (options.threads < 0 || options.threads > 1024)
+        status = err_set(err, E_INVALID, "A run takes 1 to 1024 threads, or 0 for all there are.");
+    else
+        status = trainer_run(&options, &hooks, err);
+    json_free(spec);
+    return status;
+}
+
+static const struct verb_flag flags[] = {
+    {"--spec", "spec", FLAG_JSON, "FILE", "job spec", true},
+    {"--pack", "pack", FLAG_INPUT, "FILE", "the data set's pack", true},
+    {"--index", "index", FLAG_INPUT, "FILE", "and its index", true},
+    {"--weights", "weights", FLAG_INPUT, "FILE", "weights to start from", false},
+    {"--out", "out", FLAG_OUTPUT, "FOLDER", "for checkpoints; goes on from what is there", true},
+    {"--threads", "threads", FLAG_INTEGER, "N", "of the kernels and the loader (all cores)", false},
+};
+
+const struct verb verb_train = {
+    .name = "train",
+    .summary = "trains a network on a pack, stage by stage, and resumes by itself",
+    .flags = flags,
+    .n_flags = ARRAY_LEN(flags),
+    .run = run,
+    .runs_kernels = true,
+};

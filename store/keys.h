@@ -23,6 +23,7 @@ enum status key_begin(struct store *store, const char *key, const char *fingerpr
 enum status key_finish(struct store *store, const char *key, const struct key_reply *reply,
                        struct err *err);
 enum status key_abandon(struct store *store, const char *key, struct err *err);
-enum status keys_expire(struct store *store, struct err *err); /* hourly */
+enum status keys_expire(struct store *store, struct err *err);    /* hourly */
+enum status keys_drop_open(struct store *store, struct err *err); /* store_open does */
 
 #endif

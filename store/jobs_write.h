@@ -1,0 +1,18 @@
+/* jobs_write.h -- inside store/: the jobs table, for the two files that share it. */
+#ifndef THAW_STORE_JOBS_WRITE_H
+#define THAW_STORE_JOBS_WRITE_H
+
+#include "store/internal.h"
+#include "store/jobs.h"
+
+extern const struct table jobs_table;
+
+/* As the rows have them, in the order of enum job_status. */
+extern const char *const job_status_names[N_JOB_STATUS];
+
+/* The `state` event of a job; `previous` NULL at its creation. */
+enum status job_write_state(struct store *store, struct sql *sql, const char *id,
+                            enum job_status status, const char *previous, const char *error,
+                            struct err *err);
+
+#endif

@@ -20,7 +20,6 @@ void predictor_close(struct predictor *predictor);
 
 int64_t predictor_n_classes(const struct predictor *predictor);
 const char *predictor_class(const struct predictor *predictor, int64_t index); /* label */
-int64_t predictor_size(const struct predictor *predictor);                     /* image side */
 const char *predictor_plan_hash(const struct predictor *predictor);            /* 64 hex digits */
 
 struct predict_item {
@@ -32,10 +31,10 @@ struct predict_item {
 };
 
 /* Decodes, preprocesses and runs up to PREDICT_MAX_BATCH items. Each item's answer does not depend
- * on what it is batched with. */
+ * on what it is batched with, but for rounding between plans. n in 1..PREDICT_MAX_BATCH. */
 void predictor_run(struct predictor *predictor, struct predict_item *items, size_t n);
 
-/* The indices of the k largest probabilities, largest first; ties by index. */
+/* The indices of the k largest probabilities, k <= classes, largest first; ties by index. */
 void predict_top_k(const float *probabilities, int64_t classes, int64_t k, int64_t *indices);
 
 #endif

@@ -12,7 +12,8 @@
  *   started     {threads, isa, version, plan_sha256}  the document is valid, work begins (train: validating -> running)
  *   progress    {done, total}                         ingest, import: items or bytes; total 0 = unknown
  *   item        {ordinal}                             ingest: about to decode member number `ordinal` of the archive
- *   stage       {stage, stage_index, stages, epochs, steps, groups, frozen_groups, trainable_parameters}
+ *   stage       {stage, stage_index, stages, epochs, steps, batch_size, groups, frozen_groups,
+ *                trainable_parameters}              groups and frozen_groups are counts
  *   step        {stage_index, epoch, step, steps, train_loss, learning_rates, momentum, examples_per_second,
  *                eta_seconds, peak_memory_bytes}      a few a second at most
  *   epoch       {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds}

@@ -1,7 +1,6 @@
 /* image.c -- see image.h: the table of formats, and turning by EXIF orientation. */
 #include "engine/data/image.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -59,14 +58,26 @@ enum status image_reserve(struct image *image, int width, int height, struct err
     return OK;
 }
 
-enum status image_read_header(const void *bytes, size_t len, uint64_t max_pixels,
-                              struct image_header *header, struct err *err)
+/* N_IMAGE_FORMATS when there is none. */
+static size_t find_format(const void *bytes, size_t len)
 {
     size_t format = 0;
     while (format < N_IMAGE_FORMATS &&
            (len < formats[format].signature_len ||
             memcmp(bytes, formats[format].signature, formats[format].signature_len) != 0))
         format++;
+    return format;
+}
+
+bool image_is_known(const void *bytes, size_t len)
+{
+    return find_format(bytes, len) < N_IMAGE_FORMATS;
+}
+
+enum status image_read_header(const void *bytes, size_t len, uint64_t max_pixels,
+                              struct image_header *header, struct err *err)
+{
+    size_t format = find_format(bytes, len);
     if (format == N_IMAGE_FORMATS)
         return err_set(err, E_INVALID, "The content is neither a JPEG nor a PNG picture.");
 

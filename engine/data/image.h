@@ -9,6 +9,7 @@
 #ifndef THAW_ENGINE_DATA_IMAGE_H
 #define THAW_ENGINE_DATA_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,9 @@ void image_deinit(struct image *image);
 enum status image_reserve(struct image *image, int width, int height, struct err *err);
 
 const char *image_format_name(enum image_format format); /* "jpeg" */
+
+/* Does the content begin as a known format does? */
+bool image_is_known(const void *bytes, size_t len);
 
 /* Reads the header alone. E_INVALID: no known format, damaged, or more than max_pixels. */
 enum status image_read_header(const void *bytes, size_t len, uint64_t max_pixels,

@@ -1,0 +1,91 @@
+/* layout.c -- see layout.h. */
+#include "engine/data/layout.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+
+static const struct {
+    const char *folder;
+    enum pack_split split;
+} split_names[] = {
+    {"train", SPLIT_TRAIN},      {"valid", SPLIT_VALID}, {"val", SPLIT_VALID},
+    {"validation", SPLIT_VALID}, {"test", SPLIT_TEST},
+};
+
+/* Bytes of the first folder's name; 0 when there is no folder. */
+static size_t folder_len(const char *path)
+{
+    const char *slash = strchr(path, '/');
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+static bool find_split(const char *path, enum pack_split *split)
+{
+    size_t len = folder_len(path);
+    for (size_t i = 0; i < ARRAY_LEN(split_names); i++) {
+        if (strlen(split_names[i].folder) != len ||
+            strncasecmp(path, split_names[i].folder, len) != 0)
+            continue;
+        *split = split_names[i].split;
+        return true;
+    }
+    return false;
+}
+
+void layout_finder_init(struct layout_finder *finder)
+{
+    memset(finder, 0, sizeof *finder);
+}
+
+void layout_finder_offer(struct layout_finder *finder, const char *path)
+{
+    enum pack_split split;
+    size_t len = folder_len(path);
+    if (len == 0)
+        return; /* in no folder: it has no place in any layout */
+    if (!finder->first) {
+        finder->first = path;
+        finder->common = len;
+    } else if (len != finder->common || strncmp(path, finder->first, len) != 0) {
+        finder->common = 0;
+    }
+    const char *inside = path + len + 1;
+    finder->deep |= folder_len(inside) > 0;
+    finder->splits_outside |= find_split(path, &split);
+    finder->splits_inside |= find_split(inside, &split);
+}
+
+struct layout layout_found(const struct layout_finder *finder)
+{
+    /* One folder around everything, which is no split and has folders of its own, encloses. */
+    bool encloses = finder->common > 0 && finder->deep && !finder->splits_outside;
+    return (struct layout){.enclosing = encloses ? finder->common + 1 : 0,
+                           .splits = encloses ? finder->splits_inside : finder->splits_outside};
+}
+
+struct place layout_place(const struct layout *layout, const char *path)
+{
+    struct place place = {.split = SPLIT_TRAIN};
+    if (strlen(path) < layout->enclosing || folder_len(path) == 0) {
+        place.refusal = "It lies in no folder.";
+        return place;
+    }
+    const char *at = path + layout->enclosing;
+    if (layout->splits) {
+        if (!find_split(at, &place.split)) {
+            place.refusal = "It lies outside the folders train, valid and test.";
+            return place;
+        }
+        at += folder_len(at) + 1;
+    }
+    place.class_len = folder_len(at);
+    if (place.class_len > 0)
+        place.class_name = at;
+    else if (place.split == SPLIT_TEST)
+        place.split = SPLIT_UNLABELLED;
+    else
+        place.refusal = "It lies in no class folder.";
+    return place;
+}

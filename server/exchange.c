@@ -16,7 +16,7 @@
 
 /* A body that nobody wants is read and dropped up to here, so that the connection can go on; past
  * it the answer is sent at once and the connection closed. */
-#define DROP_SMALL (64u << 10)
+#define DROP_SMALL (1u << 20)
 
 #define MAX_ID 64
 

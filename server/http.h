@@ -1,0 +1,36 @@
+/* http.h -- the HTTP server: sockets and libmicrohttpd on one side, exchanges on the other. */
+#ifndef THAW_SERVER_HTTP_H
+#define THAW_SERVER_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/app.h"
+#include "base/status.h"
+#include "server/hub.h"
+#include "server/upload.h"
+
+struct http;
+
+struct http_options {
+    const char *host; /* an IP address in numbers */
+    int port;         /* 0: any free one */
+    int max_connections;
+    const char *const *allowed_hosts; /* borrowed */
+    size_t n_allowed_hosts;
+    struct app *app; /* borrowed, as are the others */
+    struct hub *hub;
+    struct spool *spool;
+};
+
+/* E_CONFLICT when the port is in use. From here on requests are served. */
+enum status http_start(const struct http_options *options, struct http **http, struct err *err);
+int http_port(const struct http *http);
+
+/* The end comes in two steps, because replies that wait for the engine must be completed in between
+ * by those who promised them. http_drain: no new request is taken, streams end, and once it returns
+ * no handler runs or will run. http_stop: waits for the promised replies, closes all, frees. */
+void http_drain(struct http *http);
+void http_stop(struct http *http);
+
+#endif

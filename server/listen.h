@@ -1,0 +1,11 @@
+/* listen.h -- one listening socket on an address in numbers. */
+#ifndef THAW_SERVER_LISTEN_H
+#define THAW_SERVER_LISTEN_H
+
+#include "base/status.h"
+
+/* *fd is the caller's to close. E_CONFLICT when the port is in use; port 0 takes any free one. */
+enum status listen_open(const char *host, int port, int *fd, struct err *err);
+int listen_port(int fd); /* the one it got */
+
+#endif

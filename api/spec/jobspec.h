@@ -2,11 +2,16 @@
  *
  * jobspec_resolve takes what a client sent and returns it with every default filled in and the
  * preset turned into `stages`; what it returns is valid, complete and all the engine reads. A spec
- * that was resolved resolves to itself. The table validates, supplies defaults and ranges, finds the nearest
- * valid name for a misspelt one, and prints docs/RECIPES.md.
+ * that was resolved resolves to itself. The table (jobspec_table.c) validates, supplies defaults
+ * and ranges, finds the nearest valid name for a misspelt one, and prints docs/RECIPES.md.
  *
- * A resolved stage: {"name":"stage-1","freeze_to":-1,"epochs":1,"lr":{"slice":[null,2e-3]},
- *   "schedule":{"name":"one_cycle","form":"v2","pct_start":.99,"div":25,"div_final":1e5,"momentum":[.95,.85,.95]}} */
+ * A resolved stage:
+ *   {"name": "stage-1", "freeze_to": -1, "epochs": 1, "lr": {"slice": [null, 2e-3]},
+ *    "schedule": {"name": "one_cycle", "form": "v2", "pct_start": .99, "div": 25, "div_final": 1e5,
+ *                 "momentum": [.95, .85, .95]}}
+ * Resolved besides: "augment" is "none" or {min_scale, flip}; preset parameters are gone, since the
+ * stages say it all; "image.size" null is the size that the network was made for; "head_form" is
+ * "v1" or "v2". */
 #ifndef THAW_API_SPEC_JOBSPEC_H
 #define THAW_API_SPEC_JOBSPEC_H
 
@@ -18,7 +23,8 @@
  * Whether dataset and model exist is the caller's to check. *resolved is owned by the caller. */
 enum status jobspec_resolve(const struct json *spec, struct json **resolved, struct err *err);
 
-/* The table as Markdown rows: name, type, default, range, meaning. */
+/* The table of fields, and that of presets, as Markdown: what docs/RECIPES.md is made of. */
 void jobspec_print_table(struct buf *out);
+void jobspec_print_presets(struct buf *out);
 
 #endif

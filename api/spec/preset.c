@@ -1,0 +1,130 @@
+/* preset.c -- the recipes as data: parameters' defaults, and what each stage makes of them.
+ *
+ * lesson1    fastai v1's pets lesson: fit_one_cycle(4), unfreeze,
+ *            fit_one_cycle(2, max_lr=slice(1e-6, 1e-4)).
+ * fine_tune  fastai v2's Learner.fine_tune. */
+#include "api/spec/preset.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum parameter { EPOCHS, FREEZE_EPOCHS, BASE_LR, LR_MULT, PCT_START, DIV, N_PARAMETERS };
+
+const char *const preset_parameters[] = {
+    [EPOCHS] = "epochs",   [FREEZE_EPOCHS] = "freeze_epochs", [BASE_LR] = "base_lr",
+    [LR_MULT] = "lr_mult", [PCT_START] = "pct_start",         [DIV] = "div",
+    [N_PARAMETERS] = NULL,
+};
+
+/* One stage of a recipe. */
+struct recipe_row {
+    int freeze_to;
+    enum parameter epochs;
+    double divisor;        /* the stage's largest rate is base_lr / divisor */
+    bool spread;           /* lowest group: that / lr_mult, geometric; else slice(rate) */
+    double pct_start, div; /* 0: the preset's parameter */
+};
+
+struct preset {
+    const char *name, *form, *meaning;
+    double defaults[N_PARAMETERS];
+    struct recipe_row rows[2];
+};
+
+static const struct preset presets[] = {
+    {.name = "fine_tune",
+     .form = "v2",
+     .meaning = "head alone, then all layers: fastai v2's `fine_tune`",
+     .defaults = {[EPOCHS] = 3,
+                  [FREEZE_EPOCHS] = 1,
+                  [BASE_LR] = 2e-3,
+                  [LR_MULT] = 100,
+                  [PCT_START] = .3,
+                  [DIV] = 5},
+     .rows = {{-1, FREEZE_EPOCHS, 1, false, .99, 25}, {0, EPOCHS, 2, true, 0, 0}}},
+    {.name = "lesson1",
+     .form = "v1",
+     .meaning = "fastai v1's first lesson: 4 epochs for the head, then 2 for all layers at "
+                "slice(1e-6, 1e-4)",
+     .defaults = {[EPOCHS] = 2,
+                  [FREEZE_EPOCHS] = 4,
+                  [BASE_LR] = 3e-3,
+                  [LR_MULT] = 100,
+                  [PCT_START] = .3,
+                  [DIV] = 25},
+     .rows = {{-1, FREEZE_EPOCHS, 1, false, 0, 0}, {0, EPOCHS, 30, true, 0, 0}}},
+};
+
+const char *const preset_names[] = {"fine_tune", "lesson1", NULL};
+
+_Static_assert(ARRAY_LEN(preset_names) == ARRAY_LEN(presets) + 1, "every preset has its name");
+
+/* fields_check has refused every other name. */
+static const struct preset *find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(presets); i++)
+        if (strcmp(presets[i].name, name) == 0)
+            return &presets[i];
+    return &presets[0];
+}
+
+const char *preset_form(const char *preset)
+{
+    return find(preset)->form;
+}
+
+static void set_rate(struct json *stage, const struct recipe_row *row, const double *values)
+{
+    double high = values[BASE_LR] / row->divisor;
+    struct json *slice = json_set_array(json_set_object(stage, "lr"), "slice");
+    json_add_number(slice, row->spread ? high / values[LR_MULT] : NAN); /* NaN is null */
+    json_add_number(slice, high);
+}
+
+static void add_stage(struct json *stages, const struct recipe_row *row,
+                      const struct preset *preset, const double *values)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "stage-%zu", json_len(stages) + 1);
+    struct json *stage = json_add_object(stages);
+    json_set_string(stage, "name", name);
+    json_set_integer(stage, "freeze_to", row->freeze_to);
+    json_set_number(stage, "epochs", values[row->epochs]);
+    set_rate(stage, row, values);
+    struct json *schedule = json_set_object(stage, "schedule");
+    json_set_string(schedule, "name", "one_cycle");
+    json_set_string(schedule, "form", preset->form);
+    json_set_number(schedule, "pct_start", row->pct_start > 0 ? row->pct_start : values[PCT_START]);
+    json_set_number(schedule, "div", row->div > 0 ? row->div : values[DIV]);
+}
+
+struct json *preset_stages(const char *name, const struct json *spec)
+{
+    const struct preset *preset = find(name);
+    double values[N_PARAMETERS];
+    for (int i = 0; i < N_PARAMETERS; i++)
+        values[i] = json_number(spec, preset_parameters[i], preset->defaults[i]);
+    struct json *stages = json_new_array();
+    for (size_t i = 0; i < ARRAY_LEN(preset->rows); i++)
+        if (values[preset->rows[i].epochs] > 0)
+            add_stage(stages, &preset->rows[i], preset, values);
+    return stages;
+}
+
+void preset_print_table(struct buf *out)
+{
+    buf_puts(out, "| preset | form |");
+    for (int i = 0; i < N_PARAMETERS; i++)
+        buf_printf(out, " `%s` |", preset_parameters[i]);
+    buf_puts(out, " what it does |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (size_t p = 0; p < ARRAY_LEN(presets); p++) {
+        buf_printf(out, "| `%s` | %s |", presets[p].name, presets[p].form);
+        for (int i = 0; i < N_PARAMETERS; i++)
+            buf_printf(out, " %g |", presets[p].defaults[i]);
+        buf_printf(out, " %s |\n", presets[p].meaning);
+    }
+}

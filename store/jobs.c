@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "store/jobs_write.h"
 
 #define FIELD(member) offsetof(struct job_row, member)
@@ -101,6 +102,11 @@ enum status job_delete(struct store *store, const char *id, struct err *err)
         status =
             sql_run(sql, "DELETE FROM jobs WHERE id = ?1", SQL_VALUES(sql_text(id)), NULL, err);
     status = store_end(store, status, err);
+    if (status == OK) {
+        char *folder = mem_printf("%s/jobs/%s", store->folder, id);
+        status = fs_remove_tree(folder, err);
+        mem_free(folder);
+    }
 done:
     arena_deinit(&arena);
     return status;

@@ -1,9 +1,9 @@
 /* synth.h -- draws labelled pictures procedurally: for the demo, for tests, without a download.
  *
- * A set is a table of classes; each class is a painter with its parameters. A picture is a pure
- * function of (set, class, seed, index, size): colour, place, turn, size, light, clutter and noise
- * vary, so that classes overlap in all but what names them. The sets have no class in common: "a"
- * is for pretraining, "b" for fine-tuning. */
+ * A set is a list of classes; a class is an outline (shape) or a pattern (texture), and everything
+ * else of a picture varies at random: colours, place, turn, size, light, background, clutter before
+ * and behind, noise. A picture is a pure function of (set, class, seed, index, size). Sets "a" (to
+ * pretrain on) and "b" (to fine-tune on) have no class in common. */
 #ifndef THAW_ENGINE_DATA_SYNTH_H
 #define THAW_ENGINE_DATA_SYNTH_H
 
@@ -15,9 +15,9 @@
 
 struct synth_set; /* constant */
 
-const struct synth_set *synth_find_set(const char *name); /* NULL when there is none */
 size_t synth_n_sets(void);
 const struct synth_set *synth_set_at(size_t index);
+const struct synth_set *synth_find_set(const char *name); /* NULL when there is none */
 const char *synth_set_name(const struct synth_set *set);
 size_t synth_n_classes(const struct synth_set *set);
 const char *synth_class_name(const struct synth_set *set, size_t label);

@@ -132,6 +132,32 @@ static enum status add_path(struct line *line, const struct verb_flag *flag, con
     return OK;
 }
 
+/* "x/y" that need not exist: stored absolute, and beside it "KEY_folder", the folder x. */
+static enum status add_new_file(struct line *line, const struct verb_flag *flag, const char *path,
+                                struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return err_set(err, E_INVALID, "%s %s names no file to make.", flag->name, path);
+    char *folder = mem_printf("%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    char *key = mem_printf("%s_folder", flag->key);
+    enum status status = fs_make_folders(folder, err);
+    char *resolved = status == OK ? realpath(folder, NULL) : NULL;
+    if (resolved) {
+        char *whole = mem_printf("%s/%s", resolved, name);
+        json_set_string(line->values, key, resolved);
+        add_text(line, flag, whole);
+        mem_free(whole);
+    } else if (status == OK) {
+        status = err_errno(err, "%s %s cannot be made", flag->name, path);
+    }
+    free(resolved);
+    mem_free(folder);
+    mem_free(key);
+    return status;
+}
+
 static enum status add_value(struct line *line, const struct verb_flag *flag, const char *text,
                              struct err *err)
 {
@@ -139,6 +165,8 @@ static enum status add_value(struct line *line, const struct verb_flag *flag, co
         return add_number(line, flag, text, err);
     if (flag->kind == FLAG_JSON)
         return add_json(line, flag, text, err);
+    if (flag->kind == FLAG_NEW_FILE)
+        return add_new_file(line, flag, text, err);
     if (is_path(flag->kind))
         return add_path(line, flag, text, err);
     add_text(line, flag, text);
@@ -194,9 +222,10 @@ enum status flags_parse(const struct verb *verb, int argc, char **argv, struct j
 }
 
 static const enum json_type types[] = {
-    [FLAG_TEXT] = JSON_STRING,  [FLAG_INTEGER] = JSON_NUMBER, [FLAG_NUMBER] = JSON_NUMBER,
-    [FLAG_SWITCH] = JSON_BOOL,  [FLAG_TEXTS] = JSON_ARRAY,    [FLAG_INPUT] = JSON_STRING,
-    [FLAG_INPUTS] = JSON_ARRAY, [FLAG_OUTPUT] = JSON_STRING,  [FLAG_JSON] = JSON_OBJECT,
+    [FLAG_TEXT] = JSON_STRING,     [FLAG_INTEGER] = JSON_NUMBER, [FLAG_NUMBER] = JSON_NUMBER,
+    [FLAG_SWITCH] = JSON_BOOL,     [FLAG_TEXTS] = JSON_ARRAY,    [FLAG_INPUT] = JSON_STRING,
+    [FLAG_INPUTS] = JSON_ARRAY,    [FLAG_OUTPUT] = JSON_STRING,  [FLAG_JSON] = JSON_OBJECT,
+    [FLAG_NEW_FILE] = JSON_STRING,
 };
 
 enum status flags_check(const struct verb *verb, const struct json *document, struct err *err)
@@ -216,6 +245,15 @@ enum status flags_check(const struct verb *verb, const struct json *document, st
     return OK;
 }
 
+/* The folder of a FLAG_NEW_FILE. */
+static const struct json *folder_at(const struct json *document, const char *path)
+{
+    char *key = mem_printf("%s_folder", path);
+    const struct json *folder = value_at(document, key);
+    mem_free(key);
+    return folder;
+}
+
 static enum status add_sandbox_path(struct sandbox_options *sandbox, bool write, const char *path,
                                     struct err *err)
 {
@@ -233,14 +271,16 @@ enum status flags_add_paths(const struct verb *verb, const struct json *document
     enum status status = OK;
     for (size_t i = 0; i < verb->n_flags; i++) {
         const struct verb_flag *flag = &verb->flags[i];
-        const struct json *value = value_at(document, flag->key);
-        if (!is_path(flag->kind) || json_type(value) == JSON_NULL)
+        bool new_file = flag->kind == FLAG_NEW_FILE;
+        const struct json *value =
+            new_file ? folder_at(document, flag->key) : value_at(document, flag->key);
+        if ((!new_file && !is_path(flag->kind)) || json_type(value) == JSON_NULL)
             continue;
         size_t n = is_repeated(flag->kind) ? json_len(value) : 1;
         for (size_t k = 0; status == OK && k < n; k++) {
             const struct json *path = is_repeated(flag->kind) ? json_at(value, k) : value;
-            status =
-                add_sandbox_path(sandbox, flag->kind == FLAG_OUTPUT, json_as_string(path, ""), err);
+            status = add_sandbox_path(sandbox, new_file || flag->kind == FLAG_OUTPUT,
+                                      json_as_string(path, ""), err);
         }
     }
     return status;

@@ -23,7 +23,8 @@ enum flag_kind {
     FLAG_INPUT,  /* a file or folder to read; made absolute; the sandbox lets it be read */
     FLAG_INPUTS, /* may be repeated */
     FLAG_OUTPUT, /* a folder to write, made and locked by main.c; the sandbox lets it be written */
-    FLAG_JSON    /* a JSON file, read before the sandbox: its content stands in the document */
+    FLAG_NEW_FILE, /* a file or folder to make; the folder it lies in is made and may be written */
+    FLAG_JSON      /* a JSON file, read before the sandbox: its content stands in the document */
 };
 
 struct verb_flag {

@@ -111,27 +111,6 @@ static bool is_label(const struct json *value)
     return text[0] && strnlen(text, MODEL_MAX_LABEL + 1) <= MODEL_MAX_LABEL;
 }
 
-static int compare_labels(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static enum status check_unique(const struct json *classes, struct err *err)
-{
-    enum status status = OK;
-    size_t n = 0;
-    const char **labels = mem_alloc(json_len(classes) * sizeof *labels);
-    json_each(label, classes) labels[n++] = json_as_string(label, "");
-    qsort(labels, n, sizeof *labels, compare_labels);
-    for (size_t i = 1; i < n && status == OK; i++) {
-        if (strcmp(labels[i - 1], labels[i]) == 0)
-            status =
-                err_set(err, E_INVALID, "The class \"%s\" stands twice in the list.", labels[i]);
-    }
-    mem_free(labels);
-    return status;
-}
-
 enum status model_check_classes(const struct json *classes, struct err *err)
 {
     if (json_type(classes) != JSON_ARRAY || json_len(classes) == 0)
@@ -146,7 +125,7 @@ enum status model_check_classes(const struct json *classes, struct err *err)
                            "A class name is empty, no text, or longer than %d bytes.",
                            MODEL_MAX_LABEL);
     }
-    return check_unique(classes, err);
+    return OK;
 }
 
 static enum status read_classes(const struct json *metadata, struct model_info *info,
@@ -196,29 +175,48 @@ enum status model_info_from_metadata(const struct json *metadata, struct model_i
 
 /* --- Files ----------------------------------------------------------------------------------- */
 
-static void fill_from_graph(void *context, size_t item, float *plain)
+struct chosen {
+    const struct param **params; /* owned list of borrowed parameters */
+    size_t n;
+};
+
+static void fill_from_param(void *context, size_t item, float *plain)
 {
-    const struct graph *graph = context;
-    param_read(graph->params[item], PARAM_VALUE, plain);
+    const struct chosen *chosen = context;
+    param_read(chosen->params[item], PARAM_VALUE, plain);
+}
+
+/* All of the graph's parameters; without its last group, the head, where the model has none. */
+static struct chosen choose(const struct model_info *info, const struct graph *graph)
+{
+    bool body_only = strcmp(info->head, MODEL_HEAD_NONE) == 0;
+    struct chosen chosen = {.params =
+                                mem_alloc(((size_t)graph->n_params + 1) * sizeof *chosen.params)};
+    for (int i = 0; i < graph->n_params; i++) {
+        if (!body_only || graph->params[i]->group != graph->n_groups - 1)
+            chosen.params[chosen.n++] = graph->params[i];
+    }
+    return chosen;
 }
 
 enum status model_file_write(const char *path, const struct model_info *info,
                              const struct graph *graph, char hex[SHA256_HEX], struct err *err)
 {
-    size_t n = (size_t)graph->n_params;
     struct json *metadata = model_info_metadata(info);
-    struct safetensors_item *items = mem_alloc((n + 1) * sizeof *items);
-    for (size_t i = 0; i < n; i++) {
-        const struct param *param = graph->params[i];
+    struct chosen chosen = choose(info, graph);
+    struct safetensors_item *items = mem_alloc((chosen.n + 1) * sizeof *items);
+    for (size_t i = 0; i < chosen.n; i++) {
+        const struct param *param = chosen.params[i];
         items[i] = (struct safetensors_item){param->name, param->n_dims, param->dims};
     }
     struct safetensors_content content = {.metadata = metadata,
                                           .items = items,
-                                          .n_items = n,
-                                          .fill = fill_from_graph,
-                                          .context = (void *)(uintptr_t)graph};
+                                          .n_items = chosen.n,
+                                          .fill = fill_from_param,
+                                          .context = &chosen};
     enum status status = safetensors_write(path, &content, hex, err);
     mem_free(items);
+    mem_free(chosen.params);
     json_free(metadata);
     return status;
 }

@@ -30,7 +30,7 @@
 struct model_info {
     char architecture[64];
     char head[16];        /* zoo_head_name() or MODEL_HEAD_NONE */
-    struct json *classes; /* owned; array of unique strings; NULL exactly for MODEL_HEAD_NONE */
+    struct json *classes; /* owned; array of strings; NULL exactly for MODEL_HEAD_NONE */
     int image_size;
     double mean[3], std[3];
     struct json *lineage; /* owned; an object or NULL */
@@ -45,10 +45,12 @@ struct json *model_info_metadata(const struct model_info *info); /* owned by the
 enum status model_info_from_metadata(const struct json *metadata, struct model_info *info,
                                      struct err *err);
 
-/* A list of class names: 1 to MODEL_MAX_CLASSES texts, none empty, none twice; else E_INVALID. */
+/* A list of class names: 1 to MODEL_MAX_CLASSES texts, none empty, else E_INVALID. A name may stand
+ * twice: ImageNet has two cranes. */
 enum status model_check_classes(const struct json *classes, struct err *err);
 
-/* Writes every parameter of the graph, atomically. hex (may be NULL): weights_sha256. */
+/* Writes the graph's parameters, atomically; for MODEL_HEAD_NONE without its last layer group. hex
+ * (may be NULL): weights_sha256. */
 enum status model_file_write(const char *path, const struct model_info *info,
                              const struct graph *graph, char hex[SHA256_HEX], struct err *err);
 

@@ -45,7 +45,7 @@ size_t child_queued(const struct child *child); /* bytes not yet written */
 
 /* What poll() should watch; child_io then reads and writes what is possible without waiting. */
 void child_poll(const struct child *child, struct pollfd fds[CHILD_POLL_FDS]);
-enum status child_io(struct child *child, const struct pollfd fds[CHILD_POLL_FDS], struct err *err);
+void child_io(struct child *child, const struct pollfd fds[CHILD_POLL_FDS]);
 
 /* The next frame that came whole, checked: OK with frame->header NULL when there is none yet. The
  * caller deinits it. */

@@ -17,6 +17,7 @@ static const struct column columns[] = {
     {"metadata", COLUMN_TEXT, FIELD(metadata), NULL, 0},
     {"dataset", COLUMN_TEXT, FIELD(dataset), NULL, 0},
     {"model", COLUMN_TEXT, FIELD(model), NULL, 0},
+    {"architecture", COLUMN_TEXT, FIELD(architecture), NULL, 0},
     {"weights", COLUMN_TEXT, FIELD(weights), NULL, 0},
     {"priority", COLUMN_INTEGER, FIELD(priority), NULL, 0},
     {"created_ms", COLUMN_TIME, FIELD(created_ms), NULL, 0},
@@ -50,6 +51,26 @@ static enum status check_dataset(struct sql *sql, const char *dataset, struct er
     return status;
 }
 
+/* The network behind a model's id or name, or behind a checkpoint's job. */
+static const char architecture_sql[] =
+    "UPDATE jobs SET architecture = coalesce("
+    "(SELECT m.architecture FROM models m WHERE m.id = jobs.model),"
+    "(SELECT m.architecture FROM models m WHERE m.name = jobs.model),"
+    "(SELECT j.architecture FROM checkpoints c JOIN jobs j ON j.id = c.job"
+    " WHERE c.id = jobs.model)) WHERE id = ?1";
+
+static enum status set_architecture(struct sql *sql, const struct job_row *row, struct err *err)
+{
+    int64_t unknown = 0;
+    enum status status = sql_run(sql, architecture_sql, SQL_VALUES(sql_text(row->id)), NULL, err);
+    if (status == OK)
+        status = sql_fetch_integer(sql, "SELECT architecture IS NULL FROM jobs WHERE id = ?1",
+                                   SQL_VALUES(sql_text(row->id)), 1, &unknown, err);
+    if (status == OK && unknown)
+        return err_at(err, E_INVALID, "/model", "There is no model \"%.80s\".", row->model);
+    return status;
+}
+
 enum status job_insert(struct store *store, struct job_row *row, struct err *err)
 {
     struct sql *sql = NULL;
@@ -61,6 +82,8 @@ enum status job_insert(struct store *store, struct job_row *row, struct err *err
     status = check_dataset(sql, row->dataset, err);
     if (status == OK)
         status = row_insert(sql, &jobs_table, row, &row->order, err);
+    if (status == OK)
+        status = set_architecture(sql, row, err);
     if (status == OK)
         status = job_write_state(store, sql, row->id, JOB_QUEUED, NULL, NULL, err);
     return store_end(store, status, err);
@@ -147,6 +170,8 @@ static const struct column brief_columns[] = {
     {"id", COLUMN_TEXT, offsetof(struct job_brief, id), NULL, 0},
     {"status", COLUMN_NAME, offsetof(struct job_brief, status), job_status_names, N_JOB_STATUS},
     {"deaths", COLUMN_INTEGER, offsetof(struct job_brief, deaths), NULL, 0},
+    {"(SELECT d.status FROM datasets d WHERE d.id = jobs.dataset)", COLUMN_TEXT,
+     offsetof(struct job_brief, dataset_status), NULL, 0},
 };
 static const struct table briefs_table = {
     "jobs", "job", brief_columns, ARRAY_LEN(brief_columns), sizeof(struct job_brief),

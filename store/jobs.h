@@ -36,10 +36,11 @@ struct job_row {
     int64_t order; /* of submission; given by the store */
     enum job_status status;
     const char *name, *spec /* JSON, resolved */, *metadata /* JSON */;
-    const char *dataset; /* its id, kept when the dataset is deleted */
-    const char *model;   /* as the spec names it */
-    const char *weights; /* blob it starts from; NULL: from random weights */
-    int64_t priority;    /* the greater starts first */
+    const char *dataset;      /* its id, kept when the dataset is deleted */
+    const char *model;        /* as the spec names it */
+    const char *architecture; /* of that model; the store fills it in at insertion */
+    const char *weights;      /* blob it starts from; NULL: from random weights */
+    int64_t priority;         /* the greater starts first */
     int64_t created_ms, started_ms, finished_ms, estimated_finish_ms;
     const char *progress, *latest, *best, *engine; /* JSON objects, as API.md has them */
     const char *error;                             /* JSON {code, detail, hint} */
@@ -48,7 +49,7 @@ struct job_row {
 };
 
 /* Inserts a queued job and its first event; `order`, `status` and `created_ms` are the store's to
- * set and are written back into *row. */
+ * set and are written back into *row. E_INVALID with a pointer when dataset or model is gone. */
 enum status job_insert(struct store *store, struct job_row *row, struct err *err);
 enum status job_get(struct store *store, const char *id, struct arena *arena, struct job_row *row,
                     struct err *err); /* E_NOT_FOUND */
@@ -115,6 +116,7 @@ struct job_brief {
     const char *id;
     enum job_status status;
     int64_t deaths;
+    const char *dataset_status; /* NULL: the dataset is gone */
 };
 enum status jobs_open(struct store *store, struct arena *arena, struct job_brief **briefs,
                       size_t *n, struct err *err);

@@ -62,10 +62,11 @@ struct ports {
 };
 
 struct app {
-    struct store *store;     /* borrowed; may be called from any thread */
-    const char *data;        /* absolute path of the data directory */
-    uint64_t max_upload;     /* bytes */
-    const char *version;     /* this program's */
+    struct store *store;        /* borrowed; may be called from any thread */
+    const char *data;           /* absolute path of the data directory */
+    uint64_t max_upload;        /* bytes */
+    const char *version;        /* this program's */
+    const char *libraries_json; /* object: name -> version, or NULL */
     const char *engine_json; /* what `thaw-engine version` printed, or NULL when it cannot be run */
     const struct asset *(*asset)(const char *path); /* NULL: there is none of that path */
     struct ports ports;

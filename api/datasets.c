@@ -1,0 +1,109 @@
+/* datasets.c -- uploading, listing, showing and deleting datasets. */
+#include <string.h>
+
+#include "api/handlers.h"
+#include "api/list.h"
+#include "api/render.h"
+
+/* The one file of the request: the raw body, or the form's part `file`. */
+static enum status find_file(const struct request *request, struct upload **file, struct err *err)
+{
+    const char *part = request->body == BODY_FORM ? "file" : "";
+    *file = NULL;
+    for (size_t i = 0; i < request->n_uploads; i++) {
+        if (strcmp(request->uploads[i].part, part) != 0 || *file)
+            return err_set(err, E_INVALID,
+                           "The form has a file part \"%.80s\" too many: send one, called \"file\" "
+                           "(curl -F file=@data.zip -F name=N).",
+                           request->uploads[i].part);
+        *file = &request->uploads[i];
+    }
+    if (*file && (*file)->bytes > 0)
+        return OK;
+    return err_set(err, E_INVALID,
+                   "The upload is empty: send a zip, tar or tar.gz of pictures as the body "
+                   "(curl --data-binary @data.zip) or as a form (curl -F file=@data.zip).");
+}
+
+static const char *choose_name(const struct request *request, const struct upload *file)
+{
+    const char *name = request_value(request, "name");
+    if (name)
+        return name;
+    return file->file_name && *file->file_name ? file->file_name : "dataset";
+}
+
+static const char *last_segment(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+enum status datasets_post(struct app *app, const struct request *request, struct reply *reply,
+                          struct err *err)
+{
+    struct upload *file;
+    bool created;
+    enum status status = find_file(request, &file, err);
+    if (status)
+        return status;
+    const char *stored = last_segment(file->path);
+    struct dataset_row row = {
+        .name = choose_name(request, file),
+        .kind = "image",
+        .options = "{}",
+        .upload = stored,
+        .bytes = (int64_t)file->bytes,
+        .sha256 = file->sha256,
+    };
+    status = check_label(row.name, "dataset's name", err);
+    if (!status)
+        status = dataset_insert(app->store, &row, request->arena, &created, err);
+    if (status)
+        return status;
+    file->taken = row.upload && strcmp(row.upload, stored) == 0;
+    app->ports.wake(app->ports.supervisor);
+    reply_json(reply, request, created ? 201 : 200, render_dataset(&row));
+    reply_header(reply, request, "Location",
+                 arena_printf(request->arena, "/v1/datasets/%s", row.id));
+    return OK;
+}
+
+enum status datasets_index(struct app *app, const struct request *request, struct reply *reply,
+                           struct err *err)
+{
+    struct page page;
+    struct dataset_list list;
+    enum status status = list_page(request, &page, err);
+    if (!status)
+        status = datasets_list(app->store, &page, request->arena, &list, err);
+    if (status)
+        return status;
+    struct json *data = json_new_array();
+    for (size_t i = 0; i < list.n; i++)
+        json_add(data, render_dataset(&list.rows[i]));
+    reply_json(reply, request, 200, render_list(data, list.has_more, "id"));
+    return OK;
+}
+
+enum status datasets_show(struct app *app, const struct request *request, struct reply *reply,
+                          struct err *err)
+{
+    struct dataset_row row;
+    enum status status =
+        dataset_get(app->store, request_param(request, "id"), request->arena, &row, err);
+    if (!status)
+        reply_document(reply, request, render_dataset(&row));
+    return status;
+}
+
+enum status datasets_remove(struct app *app, const struct request *request, struct reply *reply,
+                            struct err *err)
+{
+    enum status status = dataset_delete(app->store, request_param(request, "id"), err);
+    if (status)
+        return status;
+    app->ports.wake(app->ports.supervisor); /* it may be at work on it */
+    reply_empty(reply, 204);
+    return OK;
+}

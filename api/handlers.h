@@ -1,0 +1,25 @@
+/* handlers.h -- every handler, by file. The table that names their routes is routes.c. */
+#ifndef THAW_API_HANDLERS_H
+#define THAW_API_HANDLERS_H
+
+#include "api/routes.h"
+
+/* datasets.c */
+handler_fn datasets_post, datasets_index, datasets_show, datasets_remove;
+/* jobs.c */
+handler_fn jobs_post, jobs_index, jobs_show, jobs_remove;
+handler_fn jobs_cancel, jobs_pause, jobs_resume, jobs_checkpoints;
+/* metrics.c */
+handler_fn jobs_metrics;
+/* events.c */
+handler_fn jobs_events, all_events;
+/* models.c */
+handler_fn models_index, models_show, models_remove, models_weights, checkpoint_weights;
+/* import.c */
+handler_fn models_post;
+/* predict.c */
+handler_fn models_predict;
+/* health.c */
+handler_fn health_show, version_show, page_show;
+
+#endif

@@ -1,0 +1,177 @@
+/* jobs.c -- submitting jobs, looking at them, and telling them what to do. */
+#include <string.h>
+
+#include "api/handlers.h"
+#include "api/list.h"
+#include "api/render.h"
+#include "api/submit.h"
+#include "base/nearest.h"
+
+static enum status render(struct app *app, const struct job_row *row, struct json **job,
+                          struct err *err)
+{
+    int64_t position = -1;
+    enum status status =
+        row->status == JOB_QUEUED ? job_queue_position(app->store, row->id, &position, err) : OK;
+    if (!status)
+        *job = render_job(row, position);
+    return status;
+}
+
+static enum status reply_job(struct app *app, const struct request *request, struct reply *reply,
+                             int http, const struct job_row *row, struct err *err)
+{
+    struct json *job;
+    enum status status = render(app, row, &job, err);
+    if (!status)
+        reply_json(reply, request, http, job);
+    return status;
+}
+
+enum status jobs_post(struct app *app, const struct request *request, struct reply *reply,
+                      struct err *err)
+{
+    struct job_row row;
+    enum status status = submit_prepare(app->store, request->json, request->arena, &row, err);
+    if (!status)
+        status = job_insert(app->store, &row, err);
+    if (status)
+        return status;
+    app->ports.wake(app->ports.supervisor);
+    reply_header(reply, request, "Location", arena_printf(request->arena, "/v1/jobs/%s", row.id));
+    return reply_job(app, request, reply, 202, &row, err);
+}
+
+static enum status read_status(const char *name, enum job_status *status, struct err *err)
+{
+    struct nearest nearest = {.word = name};
+    if (job_status_from_name(name, status))
+        return OK;
+    for (int i = 0; i < N_JOB_STATUS; i++)
+        nearest_offer(&nearest, job_status_name((enum job_status)i));
+    return err_set(err, E_INVALID, "\"%.40s\" is no status of a job%s%s%s.", name,
+                   nearest.best ? "; did you mean \"" : "", nearest.best ? nearest.best : "",
+                   nearest.best ? "\"?" : "");
+}
+
+enum status jobs_index(struct app *app, const struct request *request, struct reply *reply,
+                       struct err *err)
+{
+    struct page page;
+    struct job_list list;
+    enum job_status filter;
+    const char *name = request_value(request, "status");
+    enum status status = list_page(request, &page, err);
+    if (!status && name)
+        status = read_status(name, &filter, err);
+    if (!status)
+        status = jobs_list(app->store, name ? &filter : NULL, &page, request->arena, &list, err);
+    if (status)
+        return status;
+    struct json *data = json_new_array(), *job;
+    for (size_t i = 0; !status && i < list.n; i++) {
+        status = render(app, &list.rows[i], &job, err);
+        if (!status)
+            json_add(data, job);
+    }
+    if (status)
+        json_free(data);
+    else
+        reply_json(reply, request, 200, render_list(data, list.has_more, "id"));
+    return status;
+}
+
+/* Changes with status, stage, epoch and checkpoint, not with every step (API.md, Conventions). */
+static enum status tag_job(struct app *app, const struct request *request, struct reply *reply,
+                           const struct job_row *row, struct err *err)
+{
+    struct checkpoint_list list;
+    struct json *progress = NULL;
+    int64_t newest = 0;
+    enum status status = checkpoints_list(app->store, row->id, request->arena, &list, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < list.n; i++)
+        newest = list.rows[i].created_ms > newest ? list.rows[i].created_ms : newest;
+    if (row->progress)
+        json_parse(row->progress, strlen(row->progress), &progress, NULL);
+    const char *text = arena_printf(
+        request->arena, "%s %s %lld %lld %zu %lld %s %s", row->id, job_status_name(row->status),
+        (long long)json_integer(progress, "stage_index", -1),
+        (long long)json_integer(progress, "epoch", -1), list.n, (long long)newest,
+        row->best ? row->best : "", row->result_model ? row->result_model : "");
+    json_free(progress);
+    reply->etag = etag_of(request->arena, text, strlen(text));
+    return OK;
+}
+
+enum status jobs_show(struct app *app, const struct request *request, struct reply *reply,
+                      struct err *err)
+{
+    struct job_row row;
+    enum status status =
+        job_get(app->store, request_param(request, "id"), request->arena, &row, err);
+    if (!status)
+        status = tag_job(app, request, reply, &row, err);
+    if (!status)
+        status = reply_job(app, request, reply, 200, &row, err);
+    return status;
+}
+
+enum status jobs_remove(struct app *app, const struct request *request, struct reply *reply,
+                        struct err *err)
+{
+    enum status status = job_delete(app->store, request_param(request, "id"), err);
+    if (!status)
+        reply_empty(reply, 204);
+    return status;
+}
+
+static enum status ask(struct app *app, const struct request *request, enum job_action action,
+                       struct reply *reply, struct err *err)
+{
+    struct job_row row;
+    bool accepted;
+    enum status status = job_ask(app->store, request_param(request, "id"), action, request->arena,
+                                 &row, &accepted, err);
+    if (status)
+        return status;
+    app->ports.wake(app->ports.supervisor);
+    return reply_job(app, request, reply, accepted ? 202 : 200, &row, err);
+}
+
+enum status jobs_cancel(struct app *app, const struct request *request, struct reply *reply,
+                        struct err *err)
+{
+    return ask(app, request, JOB_ASK_CANCEL, reply, err);
+}
+
+enum status jobs_pause(struct app *app, const struct request *request, struct reply *reply,
+                       struct err *err)
+{
+    return ask(app, request, JOB_ASK_PAUSE, reply, err);
+}
+
+enum status jobs_resume(struct app *app, const struct request *request, struct reply *reply,
+                        struct err *err)
+{
+    return ask(app, request, JOB_ASK_RESUME, reply, err);
+}
+
+enum status jobs_checkpoints(struct app *app, const struct request *request, struct reply *reply,
+                             struct err *err)
+{
+    struct job_row row;
+    struct checkpoint_list list;
+    enum status status =
+        job_get(app->store, request_param(request, "id"), request->arena, &row, err);
+    if (!status)
+        status = checkpoints_list(app->store, row.id, request->arena, &list, err);
+    if (status)
+        return status;
+    struct json *data = json_new_array();
+    for (size_t i = 0; i < list.n; i++)
+        json_add(data, render_checkpoint(&list.rows[i]));
+    reply_json(reply, request, 200, render_list(data, false, "id"));
+    return OK;
+}

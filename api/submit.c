@@ -1,0 +1,135 @@
+/* submit.c -- the checks of a job spec that need the store. */
+#include "api/submit.h"
+
+#include <string.h>
+
+#include "api/spec/jobspec.h"
+#include "base/clock.h"
+#include "store/datasets.h"
+
+/* A name inside a body that is unknown is 422, not 404. */
+static enum status as_invalid(struct err *err, const char *pointer)
+{
+    struct err found = *err;
+    return err_at(err, E_INVALID, pointer, "%s", found.detail);
+}
+
+static enum status check_dataset(struct store *store, const char *id, struct arena *arena,
+                                 struct err *err)
+{
+    struct dataset_row row;
+    enum status status = dataset_get(store, id, arena, &row, err);
+    if (status == E_NOT_FOUND)
+        return as_invalid(err, "/dataset");
+    if (status || row.status != DATASET_FAILED)
+        return status;
+    return err_at(err, E_INVALID, "/dataset",
+                  "The dataset %s could not be processed, so nothing can be trained on it: GET "
+                  "/v1/datasets/%s says why.",
+                  id, id);
+}
+
+/* What a spec's "model" turned out to be. */
+struct start {
+    const char *name;    /* for the resolved spec */
+    const char *weights; /* blob, or NULL */
+};
+
+static enum status start_from_checkpoint(struct store *store, const char *id, struct arena *arena,
+                                         struct start *start, struct err *err)
+{
+    struct checkpoint_row row;
+    enum status status = checkpoint_get(store, id, arena, &row, err);
+    if (status)
+        return status;
+    *start = (struct start){.name = row.id, .weights = row.sha256};
+    return OK;
+}
+
+static enum status no_weights(const struct model_row *row, struct err *err)
+{
+    if (row->random)
+        return err_at(err, E_INVALID, "/model",
+                      "%s has no pretrained weights: say \"weights\": \"random\" to train it from "
+                      "nothing, or name a model that a job made of it.",
+                      row->name);
+    return err_at(err, E_INVALID, "/model",
+                  "The weights of %s are not here yet: import a file of them with POST "
+                  "/v1/models?name=my-%s&architecture=%s and name that model, or say \"weights\": "
+                  "\"random\" to train it from nothing.",
+                  row->name, row->name, row->architecture);
+}
+
+static enum status start_from_model(struct store *store, const char *name, bool random,
+                                    struct arena *arena, struct start *start, struct err *err)
+{
+    struct model_row row;
+    enum status status = model_get(store, name, arena, &row, err);
+    if (status)
+        return status;
+    bool is_base = strcmp(row.origin, "base") == 0;
+    if (random) {
+        *start = (struct start){.name = row.architecture};
+        return OK;
+    }
+    *start = (struct start){.name = is_base ? row.name : row.id, .weights = row.weights};
+    return row.weights ? OK : no_weights(&row, err);
+}
+
+static enum status find_start(struct store *store, const struct json *spec, struct arena *arena,
+                              struct start *start, struct err *err)
+{
+    const char *name = json_string(spec, "model", "");
+    bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
+    bool checkpoint = strncmp(name, "ckpt_", 5) == 0;
+    if (checkpoint && random)
+        return err_at(err, E_INVALID, "/weights",
+                      "A checkpoint has weights: leave out \"weights\": \"random\", or name the "
+                      "architecture as the model.");
+    enum status status = checkpoint ? start_from_checkpoint(store, name, arena, start, err)
+                                    : start_from_model(store, name, random, arena, start, err);
+    return status == E_NOT_FOUND ? as_invalid(err, "/model") : status;
+}
+
+static const char *keep_text(struct arena *arena, const struct json *value)
+{
+    char *text = json_text(value);
+    const char *kept = arena_strdup(arena, text);
+    mem_free(text);
+    return kept;
+}
+
+static void fill_row(struct job_row *row, struct json *spec, const struct start *start,
+                     struct arena *arena)
+{
+    char id[40];
+    id_new("job_", id);
+    json_set_string(spec, "model", start->name);
+    const struct json *metadata = json_get(spec, "metadata");
+    *row = (struct job_row){
+        .id = arena_strdup(arena, id),
+        .name = arena_strdup(arena, json_string(spec, "name", NULL)),
+        .spec = keep_text(arena, spec),
+        .metadata = metadata ? keep_text(arena, metadata) : "{}",
+        .dataset = arena_strdup(arena, json_string(spec, "dataset", NULL)),
+        .model = start->name,
+        .weights = start->weights,
+        .priority = json_integer(spec, "priority", 0),
+    };
+}
+
+enum status submit_prepare(struct store *store, const struct json *spec, struct arena *arena,
+                           struct job_row *row, struct err *err)
+{
+    struct json *resolved = NULL;
+    struct start start = {0};
+    enum status status = jobspec_resolve(spec, &resolved, err);
+    if (!status)
+        status = check_dataset(store, json_string(resolved, "dataset", ""), arena, err);
+    if (!status)
+        status = find_start(store, resolved, arena, &start, err);
+    if (!status)
+        fill_row(row, resolved, &start, arena);
+    json_free(resolved);
+    return status;
+}

@@ -3,23 +3,25 @@
 #include "base/clock.h"
 #include "store/internal.h"
 
+/* Layer groups, lowest first, as the zoo names them; what each holds depends on the head. */
+#define GROUP(name)           "{\"name\":\"" name "\",\"parameters\":null}"
+#define GROUPS(first, second) "[" GROUP(first) "," GROUP(second) "," GROUP("head") "]"
+#define RESNET_GROUPS         GROUPS("stem+layer1+layer2", "layer3+layer4")
+
 /* What thaw-engine can build by name (engine/zoo/zoo.c holds the nets themselves). */
 static const struct base_model {
     const char *name;
     int64_t parameters; /* with the published classifier; -1: none is published */
-    const char *groups; /* lowest first, as the zoo names them */
+    const char *groups;
     const char *metrics;
     bool random; /* trained from random weights: always available */
 } base_models[] = {
-    {"resnet18", 11689512, "[\"stem+layer1+layer2\",\"layer3+layer4\",\"head\"]",
-     "{\"accuracy\":0.69758}", false},
-    {"resnet34", 21797672, "[\"stem+layer1+layer2\",\"layer3+layer4\",\"head\"]",
-     "{\"accuracy\":0.73314}", false},
-    {"resnet50", 25557032, "[\"stem+layer1+layer2\",\"layer3+layer4\",\"head\"]",
-     "{\"accuracy\":0.80858}", false},
-    {"squeezenet1_1", 1235496, "[\"features[:5]\",\"features[5:]\",\"head\"]",
-     "{\"accuracy\":0.58178}", false},
-    {"thaw-small", -1, "[\"stem+down1+res1\",\"down2+down3+res3\",\"head\"]", NULL, true},
+    {"resnet18", 11689512, RESNET_GROUPS, "{\"accuracy\":0.69758}", false},
+    {"resnet34", 21797672, RESNET_GROUPS, "{\"accuracy\":0.73314}", false},
+    {"resnet50", 25557032, RESNET_GROUPS, "{\"accuracy\":0.80858}", false},
+    {"squeezenet1_1", 1235496, GROUPS("features[:5]", "features[5:]"), "{\"accuracy\":0.58178}",
+     false},
+    {"thaw-small", -1, GROUPS("stem+down1+res1", "down2+down3+res3"), NULL, true},
 };
 
 /* A row that exists keeps what it gained since; a name that a user's model took stays that one's.

@@ -134,6 +134,29 @@ enum status events_list(struct store *store, const struct event_filter *filter, 
     return status;
 }
 
+static const char last_sql[] =
+    SELECT_EVENTS " WHERE job = ?1 AND type = ?2 ORDER BY seq DESC LIMIT 1";
+
+enum status events_last(struct store *store, const char *job, const char *type, struct arena *arena,
+                        struct event_row *row, struct err *err)
+{
+    bool there = false;
+    struct sqlite3_stmt *stmt = NULL;
+    struct sql *sql = store_read(store);
+    enum status status =
+        sql_query(sql, last_sql, SQL_VALUES(sql_text(job), sql_text(type)), &stmt, err);
+    if (status == OK) {
+        status = sql_next(stmt, &there, err);
+        if (there)
+            read_event(stmt, arena, row);
+        sql_end(stmt);
+    }
+    store_read_done(store, sql);
+    if (status == OK && !there)
+        return err_set(err, E_NOT_FOUND, "The job %s has no event of the type %s.", job, type);
+    return status;
+}
+
 enum status events_last_seq(struct store *store, int64_t *seq, struct err *err)
 {
     struct sql *sql = store_read(store);

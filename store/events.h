@@ -40,6 +40,9 @@ enum status events_append(struct store *store, const struct event_new *events, s
                           bool durable, struct err *err);
 enum status events_list(struct store *store, const struct event_filter *filter, struct arena *arena,
                         struct event_list *list, struct err *err);
+/* The newest event of `type` of a job; E_NOT_FOUND. */
+enum status events_last(struct store *store, const char *job, const char *type, struct arena *arena,
+                        struct event_row *row, struct err *err);
 enum status events_last_seq(struct store *store, int64_t *seq, struct err *err); /* 0: none yet */
 
 #endif

@@ -50,7 +50,7 @@ static void a_job_waits_for_its_dataset_and_others_pass(void **state)
     const char *later = fixture_job(f, 0);
     const char *dataset = fixture_dataset(f, "sha-of-a-slow-one");
     struct job_row row = {
-        .id = "job_waits", .spec = "{}", .dataset = dataset, .model = "m", .priority = 9};
+        .id = "job_waits", .spec = "{}", .dataset = dataset, .model = "resnet18", .priority = 9};
     assert_ok(f, job_insert(f->store, &row, &f->err));
     assert_string_equal(next_job(f), later);
     assert_null(next_job(f));
@@ -61,7 +61,7 @@ static void a_job_waits_for_its_dataset_and_others_pass(void **state)
 static void a_job_on_an_unknown_dataset_is_refused_with_its_place(void **state)
 {
     struct fixture *f = *state;
-    struct job_row row = {.id = "job_x", .spec = "{}", .dataset = "ds_none", .model = "m"};
+    struct job_row row = {.id = "job_x", .spec = "{}", .dataset = "ds_none", .model = "resnet18"};
     assert_int_equal(job_insert(f->store, &row, &f->err), E_INVALID);
     assert_string_equal(f->err.pointer, "/dataset");
     assert_int_equal(job_get(f->store, "job_x", &f->arena, &row, &f->err), E_NOT_FOUND);

@@ -6,34 +6,7 @@
 #include "base/mem.h"
 #include "engine/train/metrics.h"
 
-#define AUTO_LEAST 8
-#define AUTO_MOST  64
-
-/* The power of two in 8..64 that leaves at least 20 steps an epoch. */
-static int64_t auto_batch(int64_t n_train)
-{
-    int64_t batch = AUTO_LEAST;
-    while (batch < AUTO_MOST && batch * 2 <= n_train / 20)
-        batch *= 2;
-    return batch;
-}
-
-/* A stage's own value, else the spec's. */
-static const struct json *stage_or_spec(const struct json *stage, const struct json *spec,
-                                        const char *key)
-{
-    const struct json *value = json_get(stage, key);
-    return json_type(value) != JSON_NULL ? value : json_get(spec, key);
-}
-
-static int64_t batch_of(const struct json *stage, const struct json *spec, int64_t n_train)
-{
-    const struct json *value = stage_or_spec(stage, spec, "batch_size");
-    int64_t batch = (int64_t)json_as_number(value, 0);
-    if (batch < 1)
-        batch = auto_batch(n_train);
-    return batch < n_train ? batch : n_train;
-}
+#define DEFAULT_BATCH 64
 
 /* fastai's freeze_to: from the end where negative; 0 = everything trains. */
 static enum status parse_freeze(struct recipe_stage *stage, const struct json *json, int n_groups,
@@ -59,21 +32,14 @@ static enum status check_batch(const struct recipe_stage *stage, struct err *err
     return OK;
 }
 
-/* "default", "none", or an object with the numbers of augment.h. */
-static enum status parse_augment(struct recipe_stage *stage, const struct json *json,
-                                 struct err *err)
+/* "none", or an object with the numbers of augment.h. */
+static void parse_augment(struct augment_options *augment, const struct json *json)
 {
-    struct augment_options *augment = &stage->augment;
-    const char *name = json_as_string(json, "default");
     *augment = augment_default();
-    if (strcmp(name, "none") == 0)
-        augment->enabled = false;
-    else if (strcmp(name, "default") != 0)
-        return err_set(err, E_INVALID, "There is no augmentation \"%.40s\": use default or none.",
-                       name);
+    if (json_type(json) == JSON_STRING)
+        augment->enabled = strcmp(json_as_string(json, ""), "none") != 0;
     augment->min_scale = json_number(json, "min_scale", augment->min_scale);
     augment->flip = json_number(json, "flip", augment->flip);
-    return OK;
 }
 
 static enum status parse_stage(struct recipe *recipe, struct recipe_stage *stage,
@@ -81,19 +47,18 @@ static enum status parse_stage(struct recipe *recipe, struct recipe_stage *stage
                                struct err *err)
 {
     snprintf(stage->name, sizeof stage->name, "%s", json_string(json, "name", ""));
-    const struct json *image = stage_or_spec(json, spec, "image");
-    stage->size = json_integer(image, "size", recipe->net->size);
-    stage->batch = batch_of(json, spec, n_train);
+    stage->size = json_integer(json_get(spec, "image"), "size", recipe->net->size);
+    stage->batch = json_integer(spec, "batch_size", DEFAULT_BATCH);
+    stage->batch = stage->batch < n_train ? stage->batch : n_train;
     stage->steps_per_epoch = stage->batch > 0 ? n_train / stage->batch : 0;
     stage->epochs = json_integer(json, "epochs", 1);
+    parse_augment(&stage->augment, json_get(spec, "augment"));
     enum status status = check_batch(stage, err);
     if (status == OK)
         status = parse_freeze(stage, json, recipe->net->n_groups, err);
     if (status == OK)
         status = schedule_parse_rates(json_get(json, "lr"), recipe->net->n_groups, stage->max_rates,
                                       err);
-    if (status == OK)
-        status = parse_augment(stage, stage_or_spec(json, spec, "augment"), err);
     if (status == OK)
         status = schedule_parse(json_get(json, "schedule"), recipe->form, &stage->schedule, err);
     stage->schedule.steps = stage->epochs * stage->steps_per_epoch;
@@ -142,6 +107,8 @@ enum status recipe_init(struct recipe *recipe, const struct json *spec, const st
     *recipe = (struct recipe){.net = net};
     const struct json *optimizer = json_get(spec, "optimizer");
     recipe->form = strcmp(json_string(optimizer, "form", "v2"), "v1") == 0 ? FORM_V1 : FORM_V2;
+    recipe->head =
+        strcmp(json_string(spec, "head_form", "v2"), "v1") == 0 ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
     recipe->seed = (uint64_t)json_integer(spec, "seed", 0);
     const char *norm = json_string(spec, "frozen_batchnorm", "train");
     recipe->frozen_norm_trains = strcmp(norm, "eval") != 0;

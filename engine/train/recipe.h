@@ -31,7 +31,8 @@ struct recipe_stage {
 
 struct recipe {
     const struct zoo_net *net;
-    enum recipe_form form; /* the optimiser's, which is also the head's */
+    enum recipe_form form; /* the optimiser's */
+    enum zoo_head head;    /* what a new head is like */
     uint64_t seed;
     bool frozen_norm_trains; /* "frozen_batchnorm": "train" */
     bool save_best;          /* the final model is the best epoch's, else the last's */

@@ -96,7 +96,7 @@ static struct json *lineage(const struct start *start, const struct json *spec)
 static bool keeps_head(const struct run *run, const struct start *start, const struct json *spec,
                        enum zoo_head *head)
 {
-    return start->open && strcmp(json_string(spec, "head", "new"), "auto") == 0 &&
+    return start->open && strcmp(json_string(spec, "head", "auto"), "auto") == 0 &&
            zoo_head_from_name(start->info.head, head) && *head != ZOO_HEAD_ORIGINAL &&
            json_equal(start->info.classes, run->info.classes);
 }
@@ -124,10 +124,10 @@ static enum status build_graph(struct run *run, const struct start *start, const
     run->info = model_info_default(net->name);
     run->info.classes = class_names(run->pack);
     run->info.lineage = lineage(start, spec);
-    enum zoo_head head = ZOO_HEAD_V2;
+    enum zoo_head head;
     bool with_head = keeps_head(run, start, spec, &head);
     if (!with_head)
-        head = run->recipe.form == FORM_V1 ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
+        head = run->recipe.head;
     snprintf(run->info.head, sizeof run->info.head, "%s", zoo_head_name(head));
     run->graph = zoo_build(net, &(struct zoo_options){.head = head, .classes = run->classes});
     zoo_init(run->graph, head, run->recipe.seed);

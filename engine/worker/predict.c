@@ -13,7 +13,8 @@
 #include "engine/worker/verb.h"
 
 #define DEFAULT_TOP_K 5
-#define MAX_TOP_K     100 /* keeps an answer inside one frame */
+#define MAX_TOP_K     1000
+#define MAX_LABELS    (FRAME_MAX_HEADER - 4096) /* bytes of labels that fit an answer's frame */
 
 /* Requests that run together. */
 struct batch {
@@ -53,9 +54,15 @@ static void set_predictions(struct json *header, const struct predictor *predict
     int64_t indices[MAX_TOP_K];
     predict_top_k(item->probabilities, predictor_n_classes(predictor), top_k, indices);
     struct json *list = json_set_array(header, "predictions");
+    size_t room = MAX_LABELS;
     for (int64_t k = 0; k < top_k; k++) {
+        const char *label = predictor_class(predictor, indices[k]);
+        size_t bytes = 2 * strlen(label) + 64; /* quotes escaped, keys, a number */
+        if (bytes > room)
+            return;
+        room -= bytes;
         struct json *prediction = json_add_object(list);
-        json_set_string(prediction, "label", predictor_class(predictor, indices[k]));
+        json_set_string(prediction, "label", label);
         json_set_number(prediction, "probability", (double)item->probabilities[indices[k]]);
     }
 }

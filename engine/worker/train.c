@@ -53,7 +53,7 @@ static enum status run(struct report *report, const struct json *document, struc
         .index = json_string(document, "index", NULL),
         .weights = json_string(document, "weights", NULL),
         .folder = json_string(document, "out", NULL),
-        .threads = (int)json_integer(document, "threads", 0),
+        .threads = (int)json_integer(document, "threads", json_integer(spec, "threads", 0)),
     };
     bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
     struct trainer_hooks hooks = {

@@ -1,0 +1,39 @@
+/* fixture.h -- a small data set on disk, and a trainer's hooks that write down what they are told.
+ */
+#ifndef THAW_TESTS_TRAIN_FIXTURE_H
+#define THAW_TESTS_TRAIN_FIXTURE_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "engine/train/trainer.h"
+
+struct fixture {
+    char folder[64]; /* temporary: pack, index, and a folder for each run */
+    char pack[96], index[96], out[96];
+    struct buf events; /* every header, one a line */
+    int polls;         /* so far */
+    int request_at;    /* the poll that answers `request`, from 1; 0 = never */
+    enum trainer_request request;
+    struct err err; /* of the last run */
+};
+
+/* Two classes of 32 px pictures that differ in colour, n_items in all. */
+void fixture_init(struct fixture *fixture, int n_items);
+void fixture_deinit(struct fixture *fixture);
+
+/* A fresh folder for the next run. */
+void fixture_new_run(struct fixture *fixture);
+
+/* Runs thaw-small (or `weights`) on the data; `spec` is JSON text with ' for ". */
+enum status fixture_run(struct fixture *fixture, const char *spec, const char *weights);
+
+/* The n-th header of a type so far (from 0), owned by the caller; NULL if there is none. */
+struct json *fixture_event(const struct fixture *fixture, const char *type, int n);
+int fixture_count(const struct fixture *fixture, const char *type);
+
+/* weights_sha256 of the last `result`; "" without one. Copied into `hex`. */
+const char *fixture_result(const struct fixture *fixture, char hex[65]);
+
+char *fixture_path(const struct fixture *fixture, const char *slot); /* mem_free it */
+
+#endif

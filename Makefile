@@ -131,9 +131,10 @@ TOOL_PROGRAMS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tool
 $(TOOL_PROGRAMS): $(OUT)/tools/%: $(OUT)/obj/tests/tools/%.o $(call archives,api/spec)
 	$(call link,api/spec)
 
-.PHONY: unit-programs oracle-programs
+.PHONY: unit-programs oracle-programs tools
 unit-programs: $(UNIT_TESTS)
 oracle-programs: $(ORACLE_PROGRAMS)
+tools: $(TOOL_PROGRAMS)
 
 # Fuzz targets are clang's (libFuzzer), with objects of their own; only parsers are fuzzed.
 FUZZ_CFLAGS  := -std=c11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
@@ -158,6 +159,70 @@ $(FUZZ_TARGETS): $(OUT)/fuzz/%: $(OUT)/fuzz-obj/tests/fuzz/fuzz_%.o $(OUT)/lib/f
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_TARGETS)
+
+# --- Tests and checks -------------------------------------------------------------------------
+
+# MAKEFLAGS is emptied: the runner calls make by itself, with the variables that it wants.
+.PHONY: test
+test:  ## all tests; SAN=address,undefined or SAN=thread: all once, with these sanitizers
+	@tests/tools/install-packages build test
+	@MAKEFLAGS= $(PYTHON) tests/tools/run_tests.py --build '$(B)' --san '$(SAN)'
+
+.PHONY: oracle
+oracle:  ## every operation, network and training step against PyTorch
+	@tests/tools/install-packages build oracle
+	@$(MAKE) --no-print-directory -j2 all oracle-programs
+	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/oracle/run.py \
+	    --driver '$(OUT)/oracle/driver'
+
+.PHONY: bench
+bench:  ## training speed beside PyTorch's, same shapes, same machine
+	@tests/tools/install-packages build oracle
+	@$(MAKE) --no-print-directory -j2 all
+	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/bench/run.py
+
+.PHONY: fuzz
+fuzz: fuzz-programs  ## every fuzz target for FUZZ_SECONDS (10), from its corpus
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	    corpus=tests/fuzz/corpus/$$(basename $$target); work=$$(mktemp -d); \
+	    [ -d $$corpus ] || corpus=; \
+	    echo "  FUZZ $$target"; \
+	    $$target -max_total_time=$${FUZZ_SECONDS:-10} -timeout=10 -rss_limit_mb=2048 \
+	        -verbosity=0 -print_final_stats=0 -artifact_prefix=$(OUT)/fuzz/ $$work $$corpus; \
+	    rm -rf $$work; \
+	done
+
+.PHONY: demo
+demo:  ## the whole path on drawn images: upload, two stages, a prediction; KEEP=1 leaves it running
+	@tests/tools/install-packages build demo
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD='$(abspath $(OUT))' $(PYTHON) docs/demo.py
+
+.PHONY: lint
+lint:  ## style, include directions, sizes, banned calls, links, cppcheck
+	@tests/tools/install-packages test
+	@$(PYTHON) tests/tools/lint.py
+
+# The table above, for lint.py: which folders a folder's sources may include from.
+.PHONY: layers
+layers:
+	@$(foreach f,$(FOLDERS),echo '$f: $(SEES_$f)';)
+
+# --- For editors and for people ---------------------------------------------------------------
+
+ALL_SOURCES := $(foreach f,$(FOLDERS),$(call sources,$f)) $(MAINS) $(UNIT_SOURCES) \
+               $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*/*.c tests/unit/*/*/*.c)) \
+               $(wildcard tests/oracle/*.c tests/tools/*.c)
+
+.PHONY: compile_commands.json
+compile_commands.json:  ## what clangd and other tools read
+	$(file >$@,[)
+	$(foreach s,$(ALL_SOURCES),$(file >>$@,$(if $(filter $s,$(firstword $(ALL_SOURCES))),,$(comma))\
+	    {"directory": "$(CURDIR)"$(comma) "file": "$s"$(comma) "command": "$(CC) $(CPPFLAGS) \
+	    $(CFLAGS) $(if $(filter engine/% tests/unit/engine/% tests/oracle/%,$s),$(ENGINE_CFLAGS)) \
+	    -c $s"}))
+	$(file >>$@,])
+	@echo "  MAKE $@"
 
 # --- The rest ---------------------------------------------------------------------------------
 

@@ -102,6 +102,9 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 	@echo "  CC   $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(FOLDER_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The page is taken in by the assembler (server/static.c).
+$(OUT)/obj/server/static.o: $(wildcard web/*.html web/*.css web/js/*.js)
+
 define archive_rule
 $(call archive,$1): $(call objects,$(call sources,$1))
 	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^

@@ -8,10 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/nearest.h"
 
-enum kind { TEXT, INTEGER, BYTES, LEVEL, SWITCH, ACTION }; /* ACTION: a flag only */
+enum kind {
+    TEXT,
+    CHOICE, /* one of the words of value_name, which are separated by "|" */
+    INTEGER,
+    BYTES,
+    SWITCH,
+    ACTION /* a flag only: no environment variable */
+};
 
 struct setting {
     const char *flag;
@@ -41,7 +47,13 @@ static const struct setting settings[] = {
      "connections at the same time, streams included"},
     {"--engine", TEXT, AT(engine), "", 0, 0, "PATH",
      "the thaw-engine program; by default the one beside thawd"},
-    {"--log-level", LEVEL, AT(log_level), "info", 0, 0, "LEVEL", "error, warn, info or debug"},
+    {"--threads", INTEGER, AT(threads), "0", 0, 256, "N",
+     "processors that one training job computes on; 0: all"},
+    {"--sandbox", CHOICE, AT(sandbox), "auto", 0, 0, "auto|require|off",
+     "walls around thaw-engine: what the kernel has, all of them or no work, none; on an address "
+     "that other machines reach, auto means require"},
+    {"--log-level", CHOICE, AT(log_level), "info", 0, 0, "error|warn|info|debug",
+     "what is told on stderr"},
     {"--allowed-host", TEXT, AT(allowed_host), "", 0, 0, "NAME[:PORT],...",
      "further names that clients may call this server by, as behind a proxy"},
     {"--insecure", SWITCH, AT(insecure), "no", 0, 0, NULL,
@@ -95,13 +107,18 @@ static enum status read_integer(const struct setting *setting, const char *sourc
                    (long long)setting->low, (long long)setting->high);
 }
 
-static enum status read_level(const char *source, const char *text, int64_t *value, struct err *err)
+static enum status read_choice(const struct setting *setting, const char *source, const char *text,
+                               const char **value, struct err *err)
 {
-    *value = log_level_from_name(text);
-    if (*value >= 0)
-        return OK;
-    return err_set(err, E_INVALID, "%s is \"%s\"; it takes error, warn, info or debug.", source,
-                   text);
+    size_t len = strlen(text);
+    for (const char *at = setting->value_name; len > 0 && at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, text, len) == 0 && (at[len] == '|' || !at[len])) {
+            *value = text;
+            return OK;
+        }
+    }
+    return err_set(err, E_INVALID, "%s is \"%s\"; it takes %s.", source, text, setting->value_name);
 }
 
 static enum status read_switch(const char *source, const char *text, bool *value, struct err *err)
@@ -127,8 +144,8 @@ static enum status assign(struct config *config, const struct setting *setting, 
     case INTEGER:
     case BYTES:
         return read_integer(setting, source, text, (int64_t *)(void *)at, err);
-    case LEVEL:
-        return read_level(source, text, (int64_t *)(void *)at, err);
+    case CHOICE:
+        return read_choice(setting, source, text, (const char **)(void *)at, err);
     case SWITCH:
     case ACTION:
         return read_switch(source, text, (bool *)at, err);
@@ -239,6 +256,11 @@ static void read_allowed_hosts(struct config *config, struct arena *arena)
     }
 }
 
+bool config_is_public(const struct config *config)
+{
+    return strncmp(config->host, "127.", 4) != 0 && strcmp(config->host, "::1") != 0;
+}
+
 enum status config_read(struct config *config, struct arena *arena, int argc, char *const *argv,
                         char *(*environment)(const char *name), struct err *err)
 {
@@ -252,6 +274,16 @@ enum status config_read(struct config *config, struct arena *arena, int argc, ch
         status = err_set(err, E_INVALID, "--data is empty; it takes the path of a folder.");
     if (!status)
         read_allowed_hosts(config, arena);
+    if (!status && config->max_streams > config->max_connections - 16)
+        status = err_set(err, E_INVALID,
+                         "--max-streams is %lld and --max-connections %lld; streams have to leave "
+                         "at least 16 connections to other requests.",
+                         (long long)config->max_streams, (long long)config->max_connections);
+    if (!status && config_is_public(config) && !config->insecure)
+        status = err_set(err, E_FORBIDDEN,
+                         "--listen %s can be reached by other machines, and nobody needs a token: "
+                         "listen on 127.0.0.1, or say --insecure where something else guards it.",
+                         config->listen);
     return status;
 }
 

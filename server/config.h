@@ -18,8 +18,8 @@ struct config {
     int port;         /* 0: any free one */
     const char *data;
     const char *engine; /* path of thaw-engine; "" is the one beside thawd */
-    int64_t max_jobs, max_upload, min_free, max_streams, max_connections;
-    int64_t log_level; /* enum log_level */
+    int64_t max_jobs, threads, max_upload, min_free, max_streams, max_connections;
+    const char *sandbox, *log_level; /* one of the table's choices each */
     bool insecure;
     const char **allowed_hosts; /* arena */
     size_t n_allowed_hosts;
@@ -30,6 +30,9 @@ struct config {
 /* Fills *config, whose strings live in `arena`. `environment` is getenv's stand-in for tests. */
 enum status config_read(struct config *config, struct arena *arena, int argc, char *const *argv,
                         char *(*environment)(const char *name), struct err *err);
+
+/* Whether other machines can reach what we listen on. */
+bool config_is_public(const struct config *config);
 void config_print_help(struct buf *out);
 
 #endif

@@ -435,6 +435,11 @@ int http_port(const struct http *http)
     return http->port;
 }
 
+const char *http_library_version(void)
+{
+    return MHD_get_version();
+}
+
 void http_drain(struct http *http)
 {
     MHD_socket fd = MHD_quiesce_daemon(http->daemon);

@@ -26,6 +26,7 @@ struct http_options {
 /* E_CONFLICT when the port is in use. From here on requests are served. */
 enum status http_start(const struct http_options *options, struct http **http, struct err *err);
 int http_port(const struct http *http);
+const char *http_library_version(void); /* libmicrohttpd's */
 
 /* The end comes in two steps, because replies that wait for the engine must be completed in between
  * by those who promised them. http_drain: no new request is taken, streams end, and once it returns

@@ -238,12 +238,14 @@ enum status hub_start(struct store *store, int max_streams, struct hub **out, st
     return status;
 }
 
-void hub_ring(void *argument)
+void hub_ring(void *argument, int64_t seq)
 {
     struct hub *hub = argument;
     pthread_mutex_lock(&hub->lock);
-    hub->rung = true;
-    pthread_cond_signal(&hub->rung_or_stopping);
+    if (seq > hub->head) {
+        hub->rung = true;
+        pthread_cond_signal(&hub->rung_or_stopping);
+    }
     pthread_mutex_unlock(&hub->lock);
 }
 

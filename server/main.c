@@ -1,0 +1,272 @@
+/* main.c -- thawd: starts the parts in order, waits for a signal, stops them in reverse.
+ *
+ *     store -> spool, hub -> supervisor, predictor -> http
+ *
+ * Going down, http is drained first (no handler runs any more), then supervisor and predictor
+ * answer what they promised, then http sends that and closes, then the rest follows. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/config.h"
+#include "server/http.h"
+#include "server/hub.h"
+#include "server/predictor.h"
+#include "server/static.h"
+#include "server/supervisor.h"
+#include "server/upload.h"
+#include "server/version.h"
+#include "store/blobs.h"
+#include "store/db.h"
+#include "store/keys.h"
+
+#define MAX_UPLOADS_AT_ONCE  64
+#define HOUSEKEEPING_SECONDS 3600
+
+struct daemon {
+    struct config config;
+    struct arena arena; /* config's and app's texts */
+    struct app app;
+    const char *engine;
+    struct supervisor *supervisor;
+    struct predictor *predictor;
+    struct spool *spool;
+    struct hub *hub;
+    struct http *http;
+};
+
+/* --- Start --------------------------------------------------------------------------------------
+ */
+
+/* The engine beside this program, unless --engine says otherwise. */
+static enum status find_engine(struct daemon *daemon, struct err *err)
+{
+    char path[PATH_MAX];
+    daemon->engine = daemon->config.engine;
+    if (!*daemon->engine) {
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+        path[n < 0 ? 0 : n] = 0;
+        char *slash = strrchr(path, '/');
+        daemon->engine = arena_printf(&daemon->arena, "%.*s/thaw-engine",
+                                      slash ? (int)(slash - path) : 1, slash ? path : ".");
+    }
+    if (access(daemon->engine, X_OK) == 0)
+        return OK;
+    return err_errno(err, "The engine %s cannot be run (see --engine)", daemon->engine);
+}
+
+static void describe_engine(struct daemon *daemon)
+{
+    char quoted[1024];
+    struct err err = {0};
+    if (version_ask_engine(daemon->engine, &daemon->arena, &daemon->app.engine_json, &err))
+        log_event(LOG_WARN, "main", "the engine does not answer", "error=%s",
+                  log_quote(quoted, sizeof(quoted), err.detail));
+    daemon->app.libraries_json =
+        arena_printf(&daemon->arena, "{\"libmicrohttpd\":\"%s\"}", http_library_version());
+}
+
+static const char *sandbox_of(const struct config *config)
+{
+    bool careful = config_is_public(config) && strcmp(config->sandbox, "auto") == 0;
+    return careful ? "require" : config->sandbox;
+}
+
+static enum status start_workers(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = &daemon->config;
+    struct supervisor_options supervisor = {
+        .store = daemon->app.store,
+        .engine = daemon->engine,
+        .sandbox = sandbox_of(config),
+        .max_jobs = (int)config->max_jobs,
+        .threads = (int)config->threads,
+        .nice = 10,
+    };
+    struct predictor_options predictor = {
+        .engine = daemon->engine,
+        .sandbox = sandbox_of(config),
+        .log = arena_printf(&daemon->arena, "%s/predict.log", daemon->app.data),
+    };
+    enum status status = supervisor_start(&supervisor, &daemon->supervisor, err);
+    if (!status)
+        status = predictor_start(&predictor, &daemon->predictor, err);
+    daemon->app.ports = (struct ports){daemon->supervisor, supervisor_wake, supervisor_import,
+                                       daemon->predictor, predictor_ask};
+    return status;
+}
+
+static enum status start_http(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = &daemon->config;
+    struct http_options options = {
+        .host = config->host,
+        .port = config->port,
+        .max_connections = (int)config->max_connections,
+        .allowed_hosts = config->allowed_hosts,
+        .n_allowed_hosts = config->n_allowed_hosts,
+        .app = &daemon->app,
+        .hub = daemon->hub,
+        .spool = daemon->spool,
+    };
+    return http_start(&options, &daemon->http, err);
+}
+
+static enum status start(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = &daemon->config;
+    struct app *app = &daemon->app;
+    enum status status = find_engine(daemon, err);
+    if (!status)
+        status = store_open(config->data, &app->store, err);
+    if (status)
+        return status;
+    app->data = store_folder(app->store);
+    app->max_upload = (uint64_t)config->max_upload;
+    app->version = SERVER_VERSION;
+    app->asset = static_asset;
+    describe_engine(daemon);
+    const char *uploads = arena_printf(&daemon->arena, "%s/uploads", app->data);
+    status =
+        spool_start(uploads, (uint64_t)config->min_free, MAX_UPLOADS_AT_ONCE, &daemon->spool, err);
+    if (!status)
+        status = hub_start(app->store, (int)config->max_streams, &daemon->hub, err);
+    if (status)
+        return status;
+    store_on_events(app->store, hub_ring, daemon->hub);
+    status = start_workers(daemon, err);
+    return status ? status : start_http(daemon, err);
+}
+
+/* In the reverse order; what was never started is NULL. */
+static void stop(struct daemon *daemon)
+{
+    if (daemon->http)
+        http_drain(daemon->http);
+    if (daemon->supervisor)
+        supervisor_stop(daemon->supervisor);
+    if (daemon->predictor)
+        predictor_stop(daemon->predictor);
+    http_stop(daemon->http);
+    hub_stop(daemon->hub);
+    spool_stop(daemon->spool);
+    if (daemon->app.store)
+        store_close(daemon->app.store);
+}
+
+/* --- Run ----------------------------------------------------------------------------------------
+ */
+
+/* What nobody waits for; a failure is told and tried again an hour later. */
+static void keep_house(struct store *store)
+{
+    struct blob_sweep sweep = {0};
+    struct err err = {0};
+    char quoted[1024];
+    if (keys_expire(store, &err) || blobs_collect(store, &sweep, &err) ||
+        store_checkpoint(store, &err))
+        log_event(LOG_WARN, "main", "housekeeping failed", "error=%s",
+                  log_quote(quoted, sizeof(quoted), err.detail));
+    else
+        log_event(LOG_DEBUG, "main", "housekeeping", "blobs=%lld removed=%lld",
+                  (long long)sweep.kept, (long long)sweep.removed);
+}
+
+static void announce(const struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    bool v6 = strchr(config->host, ':');
+    printf("listening on http://%s%s%s:%d\n", v6 ? "[" : "", config->host, v6 ? "]" : "",
+           http_port(daemon->http));
+    fflush(stdout);
+    if (config_is_public(config))
+        log_event(LOG_WARN, "main", "every machine that reaches this address may do everything",
+                  "listen=%s", config->listen);
+    else
+        log_event(LOG_INFO, "main", "every local user may do everything: no tokens are configured",
+                  "data=%s", daemon->app.data);
+}
+
+/* The signals that end us are blocked in every thread and fetched here. */
+static void wait_for_the_end(struct store *store, const sigset_t *ends)
+{
+    const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
+    for (;;) {
+        int number = sigtimedwait(ends, NULL, &pause);
+        if (number > 0) {
+            log_event(LOG_INFO, "main", "stopping", "signal=%d", number);
+            return;
+        }
+        if (errno == EAGAIN)
+            keep_house(store);
+    }
+}
+
+/* A client that is gone is an error of one write, as is a file that grew too large; nothing is
+ * readable by others. */
+static void prepare_process(sigset_t *ends)
+{
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    sigemptyset(ends);
+    sigaddset(ends, SIGTERM);
+    sigaddset(ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, ends, NULL);
+}
+
+static int print_help(void)
+{
+    struct buf text;
+    buf_init(&text, 1u << 16);
+    config_print_help(&text);
+    fputs(text.data, stdout);
+    buf_deinit(&text);
+    return EXIT_SUCCESS;
+}
+
+static int complain(const struct err *err)
+{
+    fprintf(stderr, "thawd: %s\n", err->detail);
+    return EXIT_FAILURE;
+}
+
+static int run(struct daemon *daemon)
+{
+    struct err err = {0};
+    sigset_t ends;
+    prepare_process(&ends);
+    log_set_level((enum log_level)log_level_from_name(daemon->config.log_level));
+    enum status status = start(daemon, &err);
+    if (!status) {
+        announce(daemon);
+        wait_for_the_end(daemon->app.store, &ends);
+    }
+    stop(daemon);
+    return status ? complain(&err) : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon daemon = {0};
+    struct err err = {0};
+    int code = EXIT_SUCCESS;
+    arena_init(&daemon.arena);
+    if (config_read(&daemon.config, &daemon.arena, argc, argv, getenv, &err))
+        code = complain(&err);
+    else if (daemon.config.help)
+        code = print_help();
+    else if (daemon.config.version)
+        printf("thawd %s\n", SERVER_VERSION);
+    else
+        code = run(&daemon);
+    arena_deinit(&daemon.arena);
+    return code;
+}

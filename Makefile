@@ -105,6 +105,9 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 # The page is taken in by the assembler (server/static.c).
 $(OUT)/obj/server/static.o: $(wildcard web/*.html web/*.css web/js/*.js)
 
+# static.c takes the files of web/ in by the assembler, which -MMD does not see.
+$(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
+
 define archive_rule
 $(call archive,$1): $(call objects,$(call sources,$1))
 	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^

@@ -11,7 +11,13 @@ COPY packages.txt ./
 RUN apt-get update \
  && apt-get install -y --no-install-recommends $(awk '$1 == "build" {print $2}' packages.txt) \
  && rm -rf /var/lib/apt/lists/*
-COPY . .
+COPY Makefile ./
+COPY base base
+COPY api api
+COPY store store
+COPY server server
+COPY engine engine
+COPY web web
 RUN make -j2 B=/build all && strip /build/thawd /build/thaw-engine
 
 FROM debian:bookworm-slim

@@ -204,6 +204,10 @@ demo:  ## the whole path on drawn images: upload, two stages, a prediction; KEEP
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD='$(abspath $(OUT))' $(PYTHON) docs/demo.py
 
+.PHONY: docs
+docs: $(OUT)/thawd tools  ## the parts of docs/ that come from the programs' own tables
+	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/tools/make_docs.py
+
 .PHONY: lint
 lint:  ## style, include directions, sizes, banned calls, links, cppcheck
 	@tests/tools/install-packages test

@@ -2,6 +2,7 @@
  * shape. (A resnet34 holds every tensor of a resnet18: the one with more tensors found wins.) */
 #include "engine/worker/import_match.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static struct graph *build_any(const struct zoo_net *net)
 }
 
 struct score {
-    int found, body; /* tensors with the right name and shape; tensors the body needs */
+    int fit, named, body; /* tensors with the right name and shape, with the name; all of a body */
 };
 
 static struct score score(const struct tensor_source *source, const struct zoo_net *net)
@@ -29,44 +30,61 @@ static struct score score(const struct tensor_source *source, const struct zoo_n
         if (zoo_is_head_param(graph, param))
             continue;
         result.body++;
-        result.found += view && tensor_has_shape(view, param->n_dims, param->dims);
+        result.named += view != NULL;
+        result.fit += view && tensor_has_shape(view, param->n_dims, param->dims);
     }
     graph_free(graph);
     return result;
 }
 
+static bool is_better(struct score a, struct score b)
+{
+    if (a.fit != b.fit)
+        return a.fit > b.fit;
+    if (a.named != b.named)
+        return a.named > b.named;
+    return a.body < b.body;
+}
+
+static enum status unrecognised(const struct tensor_source *source, const struct zoo_net *closest,
+                                struct score score, struct err *err)
+{
+    struct buf text;
+    buf_init(&text, sizeof err->detail - 1);
+    buf_printf(&text, "The weights (%s, %zu tensors) are of no architecture that is known here: ",
+               source->format, source->n_tensors);
+    zoo_print_names(&text);
+    if (score.named > 0) {
+        struct model_match match;
+        struct graph *graph = build_any(closest);
+        model_file_match(source, graph, closest->classifier, &match);
+        buf_printf(&text, "; closest is %s, but %s", closest->name, match.problems);
+        graph_free(graph);
+    } else if (source->n_tensors > 0) {
+        buf_printf(&text, "; their first tensor is %s", source->tensors[0].name);
+    }
+    err_set(err, E_INVALID, "%s.", text.data);
+    err_name(err, "unknown_architecture",
+             "Tensors must have torchvision's names and shapes, as in model.state_dict().");
+    buf_deinit(&text);
+    return E_INVALID;
+}
+
 static enum status recognise(const struct tensor_source *source, const struct zoo_net **net,
                              struct err *err)
 {
-    struct score best = {0};
+    struct score best = {.body = INT_MAX};
     *net = zoo_at(0);
     for (size_t i = 0; i < zoo_count(); i++) {
         struct score now = score(source, zoo_at(i));
-        if (now.found > best.found || (now.found == best.found && now.body < best.body)) {
+        if (is_better(now, best)) {
             best = now;
             *net = zoo_at(i);
         }
     }
-    if (best.found > 0 && best.found * ENOUGH >= best.body)
+    if (best.fit > 0 && best.fit * ENOUGH >= best.body)
         return OK;
-    struct buf names;
-    buf_init(&names, 256);
-    zoo_print_names(&names);
-    err_set(
-        err, E_INVALID,
-        "The weights (%s, %zu tensors, the first is %.64s) are of no architecture that is known "
-        "here: %s.",
-        source->format, source->n_tensors, source->n_tensors ? source->tensors[0].name : "none",
-        names.data);
-    if (best.found > 0)
-        err_set(err, E_INVALID,
-                "The weights (%s, %zu tensors) are of no architecture that is known here: %s. The "
-                "closest is %s, of which %d of %d tensors have the right name and shape.",
-                source->format, source->n_tensors, names.data, (*net)->name, best.found, best.body);
-    err_name(err, "unknown_architecture",
-             "Tensors must have torchvision's names and shapes, as in model.state_dict().");
-    buf_deinit(&names);
-    return E_INVALID;
+    return unrecognised(source, *net, best, err);
 }
 
 static enum status find_net(const struct tensor_source *source, const char *architecture,

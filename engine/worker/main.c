@@ -6,7 +6,9 @@
  * engines never work on one job. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/spec/wire.h"
 #include "base/fs.h"
@@ -204,6 +206,17 @@ static int run_verb(const struct verb *verb, struct options *options)
     return code;
 }
 
+/* Threads of a kernel that wait for each other sleep instead of spinning: the loader's threads and
+ * other processes need the cores, and with two of them a spinning wait costs several times what it
+ * saves. libgomp reads its policy before main, so the program starts itself once more; where it
+ * cannot (no /proc), it goes on as it is. */
+static void wait_without_spinning(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+        return;
+    execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     struct err err = {0};
@@ -216,6 +229,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0)
         return print_version();
     const struct verb *verb = find_verb(argv[1], &err);
+    if (verb && verb->runs_kernels)
+        wait_without_spinning(argv);
     if (!verb || take_options(&options, argc - 2, argv + 2, &err) != OK)
         return usage_error(&err);
     return options.help ? print_verb_help(verb) : run_verb(verb, &options);

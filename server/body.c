@@ -7,7 +7,8 @@
 #include "api/routes.h"
 #include "base/utf8.h"
 
-/* An unwanted body is read this far for the sake of the answer, a file as far as it may go. */
+/* An unwanted body is read this far for the sake of the answer, a file as much further as one may
+ * be long. */
 #define DROP_LIMIT (64u << 20)
 
 static enum status open_file(struct exchange *exchange, const struct multipart_part *part,
@@ -141,7 +142,7 @@ bool exchange_body(struct exchange *exchange, const char *bytes, size_t len, siz
     *taken = len;
     exchange->dropped += len;
     bool file = exchange->request.body == BODY_FILE || exchange->request.body == BODY_FORM;
-    return exchange->dropped <= (file ? exchange->env->app->max_upload : DROP_LIMIT);
+    return exchange->dropped <= DROP_LIMIT + (file ? exchange->env->app->max_upload : 0);
 }
 
 enum status body_finish(struct exchange *exchange, bool *finished, struct err *err)

@@ -60,11 +60,14 @@ static const struct {
     (READ_FOLDER_RIGHTS | FS_WRITE_FILE | FS_MAKE_REG | FS_MAKE_DIR | FS_REMOVE_FILE |             \
      FS_REMOVE_DIR | FS_TRUNCATE)
 
-/* Read by glibc, libgomp and oneDNN to count cores, by a sanitizer to print a report. */
+/* Harmless, and needed by libraries once inside. */
 static const char *const system_paths[] = {
-    "/sys/devices/system/cpu",
+    "/sys/devices/system/cpu", /* how many cores, which caches */
+    "/usr/lib/locale/C.utf8",  /* libarchive converts member names by it */
+    "/etc/localtime",          /* and their dates */
+    "/proc/self/status",       /* this process's own peak of memory */
 #if SANDBOX_SANITIZED
-    "/proc/self",
+    "/proc/self", /* reports of a sanitizer */
 #endif
 };
 

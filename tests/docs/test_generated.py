@@ -15,8 +15,8 @@ CODE_FOLDERS = "base|api|store|server|engine|web|tests|docs"
 
 def test_generated_parts_are_fresh():
     env = {"THAW_BUILD": str(ROOT / "build"), **os.environ}
-    done = subprocess.run([sys.executable, "tests/tools/make_docs.py", "--check"], cwd=ROOT, env=env,
-                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run([sys.executable, "tests/tools/make_docs.py", "--check"], cwd=ROOT,
+                          env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
 
 

@@ -2,7 +2,8 @@
 """Writes what the documentation takes from the programs: `make docs`. With --check, says what is
 stale and writes nothing.
 
-A generated part stands between two comments that name it; the prose around it is written by hand."""
+A generated part stands between two comments that name it; the prose around it is written by
+hand."""
 import os
 import pathlib
 import re

@@ -1,6 +1,7 @@
 /* archive.c -- see archive.h. */
 #include "engine/data/archive.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +11,16 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "engine/data/member_name.h"
 
 #define READ_BLOCK (256u << 10)
+/* libarchive's archive_errno for "no format of those that are enabled". */
+#define UNRECOGNISED EILSEQ
+#define ZIP_TAIL     (66u << 10) /* a zip's last record and the comment behind it are shorter */
+
+static const char repack[] = "Pack and upload it again.";
 
 struct archive_reader {
     struct archive *archive; /* owned */
@@ -34,6 +41,7 @@ struct archive_limits archive_default_limits(void)
 {
     return (struct archive_limits){.max_bytes = 1ull << 40,
                                    .max_ratio = 100,
+                                   .free_bytes = 64u << 20,
                                    .max_entries = 4000000,
                                    .max_item_bytes = 256u << 20};
 }
@@ -43,8 +51,35 @@ static enum status damaged(struct archive_reader *reader, struct err *err)
     const char *reason = archive_error_string(reader->archive);
     err_set(err, E_INVALID, "The archive is damaged or cut off after %lld members: %s.",
             (long long)reader->n_members, reason ? reason : "unknown reason");
-    err_name(err, "archive_damaged", "Pack and upload it again.");
+    err_name(err, "archive_damaged", repack);
     return E_INVALID;
+}
+
+static enum status not_an_archive(struct err *err)
+{
+    err_set(err, E_INVALID, "The upload is not an archive: a zip, tar or tar.gz was expected.");
+    err_name(err, "not_an_archive", NULL);
+    return E_INVALID;
+}
+
+/* A zip ends with its directory, and that with a record which a file that was cut off lacks. */
+static enum status check_zip_end(const struct archive_reader *reader, struct err *err)
+{
+    static const char begin[2] = {'P', 'K'}, end[4] = {'P', 'K', 5, 6};
+    char first[2] = {0};
+    if (reader->size < sizeof first || pread(reader->fd, first, sizeof first, 0) < 2 ||
+        memcmp(first, begin, sizeof begin) != 0)
+        return OK;
+    size_t len = reader->size < ZIP_TAIL ? (size_t)reader->size : ZIP_TAIL;
+    char *tail = mem_alloc(len);
+    enum status status = fs_read_at(reader->fd, tail, len, reader->size - len, err);
+    if (!status && !memmem(tail, len, end, sizeof end)) {
+        status = err_set(err, E_INVALID,
+                         "The zip archive is cut off: the directory at its end is missing.");
+        err_name(err, "archive_damaged", repack);
+    }
+    mem_free(tail);
+    return status;
 }
 
 static enum status open_archive(struct archive_reader *reader, struct err *err)
@@ -54,10 +89,13 @@ static enum status open_archive(struct archive_reader *reader, struct err *err)
         archive_read_support_format_tar(archive) != ARCHIVE_OK ||
         archive_read_support_filter_gzip(archive) != ARCHIVE_OK)
         return err_set(err, E_INTERNAL, "libarchive has no zip, tar or gzip.");
+    enum status status = check_zip_end(reader, err);
+    if (status)
+        return status;
     if (lseek(reader->fd, 0, SEEK_SET) != 0)
         return err_errno(err, "The upload cannot be read");
     if (archive_read_open_fd(archive, reader->fd, READ_BLOCK) != ARCHIVE_OK)
-        return damaged(reader, err);
+        return archive_errno(archive) == UNRECOGNISED ? not_an_archive(err) : damaged(reader, err);
     return OK;
 }
 
@@ -179,14 +217,7 @@ static enum status check_end(struct archive_reader *reader, struct err *err)
     err_set(err, E_INVALID,
             "The tar archive is cut off: its end marker is missing after %lld members.",
             (long long)reader->n_members);
-    err_name(err, "archive_damaged", "Pack and upload it again.");
-    return E_INVALID;
-}
-
-static enum status not_an_archive(struct err *err)
-{
-    err_set(err, E_INVALID, "The upload is not an archive: a zip, tar or tar.gz was expected.");
-    err_name(err, "not_an_archive", NULL);
+    err_name(err, "archive_damaged", repack);
     return E_INVALID;
 }
 
@@ -215,9 +246,7 @@ enum status archive_reader_next(struct archive_reader *reader, struct archive_me
     if (result == ARCHIVE_EOF)
         return check_end(reader, err);
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-        return reader->n_members == 0 && archive_format(reader->archive) == 0
-                   ? not_an_archive(err)
-                   : damaged(reader, err);
+        return damaged(reader, err);
     if ((uint64_t)++reader->n_members > reader->limits.max_entries) {
         err_set(err, E_TOO_LARGE, "The archive has more than %llu members.",
                 (unsigned long long)reader->limits.max_entries);
@@ -238,8 +267,8 @@ static enum status check_unpacked(struct archive_reader *reader, struct err *err
     if (unpacked > reader->limits.max_bytes) {
         err_set(err, E_TOO_LARGE, "The archive unpacks to more than %llu bytes.",
                 (unsigned long long)reader->limits.max_bytes);
-    } else if (unpacked > ARCHIVE_FREE_BYTES &&
-               (unpacked - ARCHIVE_FREE_BYTES) / reader->limits.max_ratio > reader->size) {
+    } else if (unpacked > reader->limits.free_bytes &&
+               (unpacked - reader->limits.free_bytes) / reader->limits.max_ratio > reader->size) {
         err_set(err, E_TOO_LARGE,
                 "The archive of %llu bytes unpacks to more than %llu times as much, which no "
                 "pictures do.",

@@ -18,14 +18,13 @@
 
 struct archive_limits {
     uint64_t max_bytes;      /* unpacked in all */
-    uint64_t max_ratio;      /* unpacked / uploaded, beyond ARCHIVE_FREE_BYTES */
+    uint64_t max_ratio;      /* unpacked / uploaded, ... */
+    uint64_t free_bytes;     /* ... not counting so many unpacked bytes */
     uint64_t max_entries;    /* members, folders included */
     uint64_t max_item_bytes; /* of one member */
 };
 
-#define ARCHIVE_FREE_BYTES (64u << 20) /* unpacked without asking for the ratio */
-
-/* 1 TiB, 100, 4 million, 256 MiB. */
+/* 1 TiB, 100 times beyond 64 MiB, 4 million, 256 MiB. */
 struct archive_limits archive_default_limits(void);
 
 struct archive_member {

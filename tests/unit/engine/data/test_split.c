@@ -1,0 +1,184 @@
+/* Splits: stratified, nested, content's own, and never the test split. */
+#include "tests/unit/engine/data/fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/data/split.h"
+
+#define N 120 /* 80 of class 0, 30 of class 1, 10 of class 2 */
+
+static int label_of(uint32_t i)
+{
+    return i < 80 ? 0 : i < 110 ? 1 : 2;
+}
+
+static struct pack *unsplit_pack(void **state)
+{
+    struct fixture_item items[N];
+    for (uint32_t i = 0; i < N; i++)
+        items[i] = (struct fixture_item){SPLIT_TRAIN, label_of(i)};
+    return fixture_pack(state, items, N, 3, 16);
+}
+
+static struct split make(const struct pack *pack, double fraction, uint64_t seed)
+{
+    struct split split;
+    struct err err = {0};
+    if (split_make(pack, fraction, seed, &split, &err))
+        fail_msg("%s", err.detail);
+    return split;
+}
+
+static bool holds(const uint32_t *items, uint32_t n, uint32_t item)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (items[i] == item)
+            return true;
+    return false;
+}
+
+static void every_class_gives_its_share_and_nothing_is_lost(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split split = make(pack, 0.2, 0);
+    int of_class[3] = {0};
+    assert_int_equal(split.n_train + split.n_valid, N);
+    for (uint32_t i = 0; i < split.n_valid; i++) {
+        of_class[pack_item(pack, split.valid[i])->label]++;
+        assert_false(holds(split.train, split.n_train, split.valid[i]));
+        assert_true(i == 0 || split.valid[i] > split.valid[i - 1]);
+    }
+    assert_int_equal(of_class[0], 16);
+    assert_int_equal(of_class[1], 6);
+    assert_int_equal(of_class[2], 2);
+    split_deinit(&split);
+    pack_close(pack);
+}
+
+static void a_smaller_fraction_is_part_of_a_larger_one(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split small = make(pack, 0.03, 5);
+    for (double fraction = 0.05; fraction < 1; fraction += 0.07) {
+        struct split large = make(pack, fraction, 5);
+        assert_true(large.n_valid >= small.n_valid);
+        for (uint32_t i = 0; i < small.n_valid; i++)
+            assert_true(holds(large.valid, large.n_valid, small.valid[i]));
+        split_deinit(&small);
+        small = large;
+    }
+    assert_true(small.n_train >= 3); /* each class keeps one to train on */
+    split_deinit(&small);
+    pack_close(pack);
+}
+
+static void another_seed_is_another_split_and_the_same_the_same(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split a = make(pack, 0.2, 0), b = make(pack, 0.2, 0), c = make(pack, 0.2, 1);
+    assert_memory_equal(a.valid, b.valid, a.n_valid * sizeof *a.valid);
+    assert_int_equal(a.n_valid, c.n_valid);
+    assert_memory_not_equal(a.valid, c.valid, a.n_valid * sizeof *a.valid);
+    split_deinit(&a);
+    split_deinit(&b);
+    split_deinit(&c);
+    pack_close(pack);
+}
+
+/* The split follows the bytes: the same pictures in another order divide the same way. */
+static void order_does_not_matter(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split split = make(pack, 0.2, 0);
+    uint8_t(*valid)[32] = mem_alloc(split.n_valid * sizeof *valid);
+    for (uint32_t i = 0; i < split.n_valid; i++)
+        memcpy(valid[i], pack_item(pack, split.valid[i])->sha256, 32);
+    uint32_t n = split.n_valid, found = 0;
+    split_deinit(&split);
+    pack_close(pack);
+
+    struct fixture_item items[N + 1]; /* the test item sorts first: all numbers move */
+    for (uint32_t i = 0; i < N; i++)
+        items[i] = (struct fixture_item){SPLIT_TRAIN, label_of(i)};
+    items[N] = (struct fixture_item){SPLIT_TEST, 0};
+    pack = fixture_pack(state, items, N + 1, 3, 16);
+    split = make(pack, 0.2, 0);
+    assert_int_equal(split.n_valid, n);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < n; k++)
+            found += memcmp(pack_item(pack, split.valid[i])->sha256, valid[k], 32) == 0;
+    assert_int_equal(found, n);
+    mem_free(valid);
+    split_deinit(&split);
+    pack_close(pack);
+}
+
+static void a_validation_split_that_is_there_is_kept_and_test_is_never_used(void **state)
+{
+    static const struct fixture_item with_valid[] = {
+        {SPLIT_TRAIN, 0}, {SPLIT_VALID, 0}, {SPLIT_TRAIN, 1}, {SPLIT_TEST, 1}, {SPLIT_VALID, 1}};
+    static const struct fixture_item without[] = {{SPLIT_TRAIN, 0}, {SPLIT_TRAIN, 0},
+                                                  {SPLIT_TRAIN, 1}, {SPLIT_TRAIN, 1},
+                                                  {SPLIT_TEST, 0},  {SPLIT_UNLABELLED, -1}};
+    struct pack *pack = fixture_pack(state, with_valid, 5, 2, 16);
+    struct split split = make(pack, 0.5, 0);
+    assert_int_equal(split.n_train, 2);
+    assert_int_equal(split.n_valid, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(pack_item(pack, split.valid[i])->split, SPLIT_VALID);
+    split_deinit(&split);
+    pack_close(pack);
+
+    pack = fixture_pack(state, without, 6, 2, 16);
+    split = make(pack, 0.2, 0);
+    assert_int_equal(split.n_train, 2);
+    assert_int_equal(split.n_valid, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(pack_item(pack, split.valid[i])->split, SPLIT_TRAIN);
+    split_deinit(&split);
+    pack_close(pack);
+}
+
+static void fractions_out_of_range_are_refused_and_zero_validates_nothing(void **state)
+{
+    static const double wrong[] = {-0.1, 1, 7, 0.0 / 0.0};
+    struct pack *pack = unsplit_pack(state);
+    struct split split;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct err err = {0};
+        assert_int_equal(split_make(pack, wrong[i], 0, &split, &err), E_INVALID);
+    }
+    split = make(pack, 0, 0);
+    assert_int_equal(split.n_valid, 0);
+    assert_int_equal(split.n_train, N);
+    split_deinit(&split);
+    pack_close(pack);
+}
+
+static void a_pack_without_training_items_is_refused(void **state)
+{
+    static const struct fixture_item items[] = {{SPLIT_VALID, 0}, {SPLIT_VALID, 1}};
+    struct pack *pack = fixture_pack(state, items, 2, 2, 16);
+    struct split split;
+    struct err err = {0};
+    assert_int_equal(split_make(pack, 0.2, 0, &split, &err), E_INVALID);
+    pack_close(pack);
+}
+
+int main(void)
+{
+#define IN_A_FOLDER(test)                                                                          \
+    cmocka_unit_test_setup_teardown(test, fixture_folder_make, fixture_folder_remove)
+    const struct CMUnitTest tests[] = {
+        IN_A_FOLDER(every_class_gives_its_share_and_nothing_is_lost),
+        IN_A_FOLDER(a_smaller_fraction_is_part_of_a_larger_one),
+        IN_A_FOLDER(another_seed_is_another_split_and_the_same_the_same),
+        IN_A_FOLDER(order_does_not_matter),
+        IN_A_FOLDER(a_validation_split_that_is_there_is_kept_and_test_is_never_used),
+        IN_A_FOLDER(fractions_out_of_range_are_refused_and_zero_validates_nothing),
+        IN_A_FOLDER(a_pack_without_training_items_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

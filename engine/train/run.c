@@ -130,7 +130,10 @@ static enum status build_graph(struct run *run, const struct start *start, const
         head = run->recipe.head;
     snprintf(run->info.head, sizeof run->info.head, "%s", zoo_head_name(head));
     run->graph = zoo_build(net, &(struct zoo_options){.head = head, .classes = run->classes});
-    zoo_init(run->graph, head, run->recipe.seed);
+    if (!start->open)
+        zoo_init(run->graph, head, run->recipe.seed);
+    else if (!with_head)
+        zoo_init_head(run->graph, head, run->recipe.seed);
     return load_start(run, start, with_head, err);
 }
 

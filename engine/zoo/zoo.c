@@ -145,15 +145,27 @@ static void fill(struct param *param, float value)
     mem_free(plain);
 }
 
-void zoo_init(struct graph *graph, enum zoo_head head, uint64_t seed)
+static void init(struct graph *graph, enum zoo_head head, uint64_t seed, bool head_only)
 {
     for (int i = 0; i < graph->n_params; i++) {
         struct param *param = graph->params[i];
+        bool of_head = zoo_is_head_param(graph, param);
+        if (head_only && !of_head)
+            continue;
         param_init(param, seed);
-        if (head == ZOO_HEAD_V2 && param->kind == PARAM_NORM_BIAS &&
-            zoo_is_head_param(graph, param))
+        if (of_head && head == ZOO_HEAD_V2 && param->kind == PARAM_NORM_BIAS)
             fill(param, 1e-3f);
     }
+}
+
+void zoo_init(struct graph *graph, enum zoo_head head, uint64_t seed)
+{
+    init(graph, head, seed, false);
+}
+
+void zoo_init_head(struct graph *graph, enum zoo_head head, uint64_t seed)
+{
+    init(graph, head, seed, true);
 }
 
 bool zoo_is_head_param(const struct graph *graph, const struct param *param)

@@ -59,6 +59,8 @@ struct graph *zoo_build(const struct zoo_net *net, const struct zoo_options *opt
 /* Gives every parameter its starting value: Kaiming normal weights from `seed`, norms 1 and 0 (the
  * v2 head's norm biases 1e-3). */
 void zoo_init(struct graph *graph, enum zoo_head head, uint64_t seed);
+/* The same for the parameters of the head alone: for a body that is loaded. */
+void zoo_init_head(struct graph *graph, enum zoo_head head, uint64_t seed);
 
 /* True for the parameters of the classifier or head: the last layer group. */
 bool zoo_is_head_param(const struct graph *graph, const struct param *param);

@@ -190,11 +190,12 @@ bench:  ## training speed beside PyTorch's, same shapes, same machine
 .PHONY: fuzz
 fuzz: fuzz-programs  ## every fuzz target for FUZZ_SECONDS (10), from its corpus
 	@set -e; for target in $(FUZZ_TARGETS); do \
-	    corpus=tests/fuzz/corpus/$$(basename $$target); work=$$(mktemp -d); \
-	    [ -d $$corpus ] || corpus=; \
 	    echo "  FUZZ $$target"; \
+	    corpus=tests/fuzz/corpus/$$(basename $$target); [ -d $$corpus ] || corpus=; \
+	    work=$$(mktemp -d); \
 	    $$target -max_total_time=$${FUZZ_SECONDS:-10} -timeout=10 -rss_limit_mb=2048 \
-	        -verbosity=0 -print_final_stats=0 -artifact_prefix=$(OUT)/fuzz/ $$work $$corpus; \
+	        -artifact_prefix=$(OUT)/fuzz/ $$work $$corpus >$$target.log 2>&1 \
+	        || { tail -n 60 $$target.log; rm -rf $$work; exit 1; }; \
 	    rm -rf $$work; \
 	done
 

@@ -188,7 +188,9 @@ bench:  ## training speed beside PyTorch's, same shapes, same machine
 	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/bench/run.py
 
 .PHONY: fuzz
-fuzz: fuzz-programs  ## every fuzz target for FUZZ_SECONDS (10), from its corpus
+fuzz:  ## every fuzz target for FUZZ_SECONDS (10), from its corpus
+	@tests/tools/install-packages build test
+	@$(MAKE) --no-print-directory -j2 fuzz-programs
 	@set -e; for target in $(FUZZ_TARGETS); do \
 	    echo "  FUZZ $$target"; \
 	    corpus=tests/fuzz/corpus/$$(basename $$target); [ -d $$corpus ] || corpus=; \

@@ -50,7 +50,6 @@ struct supervisor_options {
     const char *sandbox; /* "auto", "require", "off" */
     int max_jobs;        /* train children at once */
     int threads;         /* of one train child; 0: the online CPUs */
-    int nice;            /* of train and ingest children */
     double stop_seconds; /* how long a stop waits for checkpoints; 0: 5 */
 };
 

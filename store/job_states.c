@@ -268,11 +268,10 @@ static enum status write_report(struct store *store, struct sql *sql, const char
     int64_t changed = 0;
     struct sql_value finish =
         report->estimated_finish_ms ? sql_integer(report->estimated_finish_ms) : sql_text(NULL);
-    bool checkpointed = report->checkpointed || report->checkpoint;
     enum status status =
         sql_run(sql, report_sql,
                 SQL_VALUES(sql_text(id), sql_text(report->progress), sql_text(report->latest),
-                           sql_text(report->best), finish, sql_integer(checkpointed)),
+                           sql_text(report->best), finish, sql_integer(report->checkpointed)),
                 &changed, err);
     if (status || !changed)
         return status;

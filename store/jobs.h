@@ -100,8 +100,8 @@ struct job_report {
     int64_t estimated_finish_ms; /* 0: unchanged */
     const struct event_new *events;
     size_t n_events;
-    const struct checkpoint_row *checkpoint; /* upserted; resets deaths and crashes */
-    bool checkpointed;                       /* resets deaths and crashes */
+    const struct checkpoint_row *checkpoint; /* upserted */
+    bool checkpointed; /* further than ever before: resets deaths and crashes */
 };
 enum status job_report(struct store *store, const char *id, const struct job_report *report,
                        bool durable, struct err *err);

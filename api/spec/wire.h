@@ -44,7 +44,7 @@
 
 #define WIRE_FD          3
 #define WIRE_MAX_IMAGE   (64u << 20) /* payload of one `predict` */
-#define WIRE_MAX_RESULT  (64u << 20) /* result.json */
+#define WIRE_MAX_RESULT  (8u << 20)  /* result.json */
 
 /* Checks one frame from the engine against the table: known type, fields of the right kind, finite
  * numbers, bounded strings and arrays. E_INVALID names type and field. */

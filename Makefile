@@ -102,9 +102,6 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 	@echo "  CC   $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(FOLDER_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The page is taken in by the assembler (server/static.c).
-$(OUT)/obj/server/static.o: $(wildcard web/*.html web/*.css web/js/*.js)
-
 # static.c takes the files of web/ in by the assembler, which -MMD does not see.
 $(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
 

@@ -32,7 +32,7 @@ static enum status read_after(struct app *app, const struct request *request, in
 static enum status list_events(struct app *app, const struct request *request, const char *job,
                                struct reply *reply, struct err *err)
 {
-    int64_t after, limit;
+    int64_t after, limit, last;
     struct event_list list;
     enum status status = request_integer(request, "after", 0, JSON_MAX_INTEGER, 0, &after, err);
     if (!status)
@@ -42,12 +42,16 @@ static enum status list_events(struct app *app, const struct request *request, c
         return status;
     struct event_filter filter = {.job = job, .after = after, .limit = (int)limit};
     status = events_list(app->store, &filter, request->arena, &list, err);
+    if (!status)
+        status = events_last_seq(app->store, &last, err);
     if (status)
         return status;
     struct json *data = json_new_array();
     for (size_t i = 0; i < list.n; i++)
         json_add(data, render_event(&list.rows[i]));
-    reply_json(reply, request, 200, render_list(data, list.has_more, "seq"));
+    struct json *body = render_list(data, list.has_more, "seq");
+    json_set_integer(body, "last_seq", last); /* of everything: where a stream of news begins */
+    reply_json(reply, request, 200, body);
     return OK;
 }
 

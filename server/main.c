@@ -88,7 +88,6 @@ static enum status start_workers(struct daemon *daemon, struct err *err)
         .sandbox = sandbox_of(config),
         .max_jobs = (int)config->max_jobs,
         .threads = (int)config->threads,
-        .nice = 10,
     };
     struct predictor_options predictor = {
         .engine = daemon->engine,

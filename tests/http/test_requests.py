@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import problem
+from conftest import problem, wait_for
 
 
 def test_healthz_answers(server):
@@ -90,7 +90,7 @@ def test_a_well_formed_request_id_is_kept_and_any_other_replaced(server):
 
 def test_the_log_has_a_line_a_request_without_its_query(server):
     server.get("/v1/jobs?limit=7&status=queued", headers={"X-Request-Id": "log-me"})
-    time.sleep(0.1)
+    wait_for(lambda: server.log, lambda log: "id=log-me" in log)
     lines = [line for line in server.log.splitlines() if "id=log-me" in line]
     assert len(lines) == 1
     assert "method=GET" in lines[0] and "path=/v1/jobs" in lines[0] and "status=200" in lines[0]

@@ -50,7 +50,7 @@ def test_an_environment_variable_counts_and_is_named_when_it_is_wrong():
 def test_a_flag_wins_over_the_environment(tmp_path, start):
     server = start("--log-level", "debug", env={**os.environ, "THAW_LOG_LEVEL": "error"})
     server.get("/healthz")
-    assert "path=/healthz" in server.log
+    wait_for(lambda: server.log, lambda log: "path=/healthz" in log)
 
 
 def test_help_lists_every_setting_with_default_and_variable():

@@ -129,6 +129,7 @@ $(foreach t,$(UNIT_SOURCES),$(eval $(call unit_rule,$(call folder_of,$t),$(t:tes
 ORACLE_PROGRAMS := $(patsubst tests/oracle/%.c,$(OUT)/oracle/%,$(wildcard tests/oracle/*.c))
 $(ORACLE_PROGRAMS): $(OUT)/oracle/%: $(OUT)/obj/tests/oracle/%.o $(call archives,engine)
 	$(call link,engine)
+$(OUT)/oracle/driver: $(OUT)/obj/tests/unit/engine/op/network.o
 
 TOOL_PROGRAMS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 $(TOOL_PROGRAMS): $(OUT)/tools/%: $(OUT)/obj/tests/tools/%.o $(call archives,api/spec)

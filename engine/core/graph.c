@@ -68,6 +68,18 @@ static int last(const struct graph *graph)
     return graph->n_nodes - 1;
 }
 
+/* Zeros; what the value is, a file or param_init says. */
+static void make_value(struct param *param)
+{
+    struct err err;
+    void *value = NULL;
+    if (mem_try_aligned(param->n_stored, sizeof(float), param->name, &value, &err) != OK) {
+        fprintf(stderr, "%s\n", err.detail);
+        abort();
+    }
+    param->parts[PARAM_VALUE] = value;
+}
+
 static void add_param(struct graph *graph, struct node *node, const char *suffix,
                       enum param_kind kind, int n_dims, const int64_t *dims)
 {
@@ -82,7 +94,7 @@ static void add_param(struct graph *graph, struct node *node, const char *suffix
         param->n_elements *= (size_t)dims[i];
     }
     param->n_stored = param->n_elements;
-    param_init(param, 0);
+    make_value(param);
     graph->params =
         mem_realloc(graph->params, (size_t)(graph->n_params + 1) * sizeof(struct param *));
     graph->params[graph->n_params++] = param;
@@ -152,6 +164,10 @@ int graph_global_average_pool(struct graph *graph, int x)
 
 int graph_concat_pool(struct graph *graph, int x)
 {
+    if (graph->smooth) {
+        int average = graph_global_average_pool(graph, x);
+        return graph_concat(graph, average, average);
+    }
     struct node *node = add_node(graph, OP_CONCAT_POOL, NULL);
     connect(graph, node, x);
     node->channels *= 2;

@@ -66,7 +66,7 @@ struct graph {
     int n_params;
     int n_groups;
     int output;  /* the node that yields the logits */
-    bool smooth; /* graph_relu gives SiLU and graph_max_pool averages: tests only (PARITY 7b) */
+    bool smooth; /* tests only: SiLU for ReLU, averages for maxima, so that nothing has a kink */
 };
 
 struct graph *graph_new(void);

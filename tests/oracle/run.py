@@ -1,0 +1,54 @@
+#!/usr/bin/python3
+"""Compares the engine with PyTorch (float64): `make oracle`. README.md says what is compared."""
+import argparse
+import os
+import sys
+import time
+
+import torch
+
+import checks
+from compare import Report
+from engine import ROOT, Engine
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--driver", default=os.path.join(ROOT, "build/oracle/driver"))
+    parser.add_argument("--long", action="store_true",
+                        help="resnet34, resnet50 and the original classifiers too")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--parts", default="ops,nets,locked,isa,images,self", help="which parts")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--verbose", action="store_true", help="every comparison that failed")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    start = time.monotonic()
+    torch.set_num_threads(options.threads)
+    report = Report(options.verbose)
+    engine = Engine(options.driver, None, options.threads)
+    narrow = Engine(options.driver, "AVX2", options.threads)
+    run = checks.Run(report, options.only, options.long)
+    parts = {
+        "ops": lambda: run.ops(engine),
+        "nets": lambda: run.nets(engine),
+        "locked": lambda: run.locked(engine),
+        "isa": lambda: run.narrower(narrow),
+        "images": lambda: run.images(os.path.join(os.path.dirname(options.driver), "images")),
+        "self": lambda: run.failures_are_seen(engine),
+    }
+    try:
+        for part in options.parts.split(","):
+            parts[part]()
+    finally:
+        engine.close()
+        narrow.close()
+    print(f"{time.monotonic() - start:.0f} s")
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

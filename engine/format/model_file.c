@@ -256,7 +256,7 @@ static void note_misshapen(struct model_match *match, const struct tensor_view *
 }
 
 void model_file_match(const struct tensor_source *source, const struct graph *graph,
-                      const char *optional, struct model_match *match)
+                      const char *skip, struct model_match *match)
 {
     struct buf names, shapes, text;
     buf_init(&names, MAX_NAMED * (sizeof graph->params[0]->name + 2));
@@ -266,9 +266,11 @@ void model_file_match(const struct tensor_source *source, const struct graph *gr
     for (int i = 0; i < graph->n_params; i++) {
         const struct param *param = graph->params[i];
         const struct tensor_view *view = tensor_source_find(source, param->name);
-        if (!view && !begins_with(param->name, optional))
+        if (begins_with(param->name, skip))
+            continue;
+        if (!view)
             note_missing(match, param->name, &names);
-        else if (view && !tensor_has_shape(view, param->n_dims, param->dims))
+        else if (!tensor_has_shape(view, param->n_dims, param->dims))
             note_misshapen(match, view, param, &shapes);
     }
     if (match->n_missing > 0) {

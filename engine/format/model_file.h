@@ -64,10 +64,9 @@ struct model_match {
     char problems[512]; /* the first few, as part of a sentence; "" when all is there */
 };
 
-/* Compares names and shapes; a parameter whose name begins with `optional` (NULL: none) may be
- * absent. */
+/* Compares names and shapes; parameters whose name begins with `skip` (NULL: none) are left out. */
 void model_file_match(const struct tensor_source *source, const struct graph *graph,
-                      const char *optional, struct model_match *match);
+                      const char *skip, struct model_match *match);
 
 /* Reads every parameter of the graph from the source. E_INVALID when a tensor is missing, has
  * another shape, or holds NaN or infinity: named. Tensors that the graph lacks are ignored; those

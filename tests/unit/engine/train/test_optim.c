@@ -18,6 +18,8 @@ static struct graph *two_params(int64_t outputs, int64_t inputs)
     struct graph *graph = graph_new();
     int x = graph_linear(graph, graph_input(graph, inputs), "linear", outputs, false);
     graph_batchnorm(graph, x, "bn");
+    for (int i = 0; i < graph->n_params; i++)
+        param_init(graph->params[i], 1);
     assert_int_equal(param_set_trainable(graph_find_param(graph, "linear.weight"), true, &err), OK);
     assert_int_equal(param_set_trainable(graph_find_param(graph, "bn.weight"), true, &err), OK);
     return graph;

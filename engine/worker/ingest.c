@@ -50,7 +50,11 @@ static void on_rejected(void *context, const char *path, const char *reason)
 
 static bool is_skipped(const struct ingest *ingest, int64_t ordinal)
 {
-    json_each(item, ingest->skip) if ((int64_t)json_as_number(item, -1) == ordinal) return true;
+    json_each(item, ingest->skip)
+    {
+        if ((int64_t)json_as_number(item, -1) == ordinal)
+            return true;
+    }
     return false;
 }
 

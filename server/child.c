@@ -44,6 +44,7 @@ struct child {
     double credit, credited_at, frames;
     long long oom_kills; /* the kernel's count when the engine started; -1: unknown */
     bool deaf;           /* it closed its end for reading: nothing more is sent */
+    bool refused;        /* it broke the protocol: what else it says is thrown away */
     bool closing;        /* end of file follows what is queued */
     bool killed, reaped;
     struct child_exit ended;
@@ -195,9 +196,9 @@ static void read_some(struct child *child)
 {
     char piece[READ_PIECE];
     ssize_t n = recv(child->socket, piece, sizeof piece, 0);
-    if (n > 0)
+    if (n > 0 && !child->refused)
         buf_append(&child->in, piece, (size_t)n);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         close_fd(&child->socket);
 }
 
@@ -239,8 +240,10 @@ void child_io(struct child *child, const struct pollfd fds[CHILD_POLL_FDS])
         read_output(child);
 }
 
-static enum status violation(struct err *err)
+static enum status violation(struct child *child, struct err *err)
 {
+    child->refused = true;
+    buf_clear(&child->in);
     err_prefix(err, "The engine broke the protocol: ");
     err_name(err, "engine_protocol", NULL);
     return err->status = E_INVALID;
@@ -268,7 +271,7 @@ enum status child_next(struct child *child, struct frame *frame, struct err *err
 {
     enum status status = frame_next(&child->in, 0, frame, err);
     if (status)
-        return violation(err);
+        return violation(child, err);
     if (!frame->header)
         return OK;
     status = charge(child, err);
@@ -278,7 +281,7 @@ enum status child_next(struct child *child, struct frame *frame, struct err *err
         return OK;
     frame_deinit(frame);
     *frame = (struct frame){0};
-    return violation(err);
+    return violation(child, err);
 }
 
 bool child_ended(const struct child *child)

@@ -10,7 +10,7 @@
 #include "store/datasets.h"
 
 #define LOW_DISK_BYTES (64u << 20) /* less free than this: "no space" was the disk, not memory */
-#define REST_PER_DEATH 0.2         /* seconds before the next start, for each death so far */
+#define REST_PER_DEATH 0.1         /* seconds before the next start, for each death so far */
 
 /* --- What it was ------------------------------------------------------------------------------ */
 

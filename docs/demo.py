@@ -22,7 +22,7 @@ import urllib.request
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
 SIZE = 64
-PRETRAIN = {"classes": 12, "per_class": 160, "valid": 20, "epochs": 8}
+PRETRAIN = {"classes": 12, "per_class": 480, "valid": 20, "epochs": 6}
 TARGET = {"classes": 6, "per_class": 20, "valid": 40, "frozen_epochs": 2, "epochs": 4}
 
 
@@ -151,12 +151,13 @@ def run(server, folder):
     everything = {"freeze_to": 0, "lr": 4e-3}
     base, _ = train(server, "Pretraining a small network from random weights:", {
         "dataset": drawn["id"], "model": "thaw-small", "weights": "random", "batch_size": 32,
-        "image": {"size": SIZE}, "name": "pretrain", "frozen_batchnorm": "train",
+        "image": {"size": SIZE}, "name": "pretrain", "augment": {"min_scale": .6},
         "stages": [{"name": "pretrain", "epochs": PRETRAIN["epochs"], **everything}]})
 
     archive = draw(folder, "b", TARGET)
     target = upload(server, archive)
-    common = {"dataset": target["id"], "batch_size": 16, "image": {"size": SIZE}}
+    common = {"dataset": target["id"], "batch_size": 16, "image": {"size": SIZE},
+              "augment": {"min_scale": .6}}
     tuned, with_transfer = train(
         server, "Fine-tuning it on other classes: the head first, then all layers:",
         {**common, "model": base["result_model"], "preset": "fine_tune", "name": "fine-tune",

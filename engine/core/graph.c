@@ -68,7 +68,7 @@ static int last(const struct graph *graph)
     return graph->n_nodes - 1;
 }
 
-/* Zeros; what the value is, a file or param_init says. */
+/* Norms that change nothing, zeros for the rest: real values come from a file or param_init. */
 static void make_value(struct param *param)
 {
     struct err err;
@@ -77,7 +77,11 @@ static void make_value(struct param *param)
         fprintf(stderr, "%s\n", err.detail);
         abort();
     }
-    param->parts[PARAM_VALUE] = value;
+    float *numbers = value;
+    if (param->kind == PARAM_NORM_WEIGHT || param->kind == PARAM_RUNNING_VAR)
+        for (size_t i = 0; i < param->n_stored; i++)
+            numbers[i] = 1.f;
+    param->parts[PARAM_VALUE] = numbers;
 }
 
 static void add_param(struct graph *graph, struct node *node, const char *suffix,

@@ -101,7 +101,10 @@ static enum status start(struct reader *reader, const struct image_header *heade
     png_set_user_limits(png, (png_uint_32)header->width, (png_uint_32)header->height);
     png_set_chunk_cache_max(png, MAX_CHUNKS);
     png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, 0);
+    /* -1: every chunk that is not part of the pixels is passed over unread. Some of libpng's
+     * readers take memory for the length that such a chunk claims before they look for its bytes.
+     */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, reader->info);
     if (png_get_image_width(png, reader->info) != (png_uint_32)header->width ||
         png_get_image_height(png, reader->info) != (png_uint_32)header->height)

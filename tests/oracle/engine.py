@@ -19,7 +19,7 @@ class Engine:
     def __init__(self, driver, isa=None, threads=2):
         self.driver = os.path.abspath(driver)
         self.isa = isa
-        self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="PASSIVE")
         if isa:
             self.environment["DNNL_MAX_CPU_ISA"] = isa
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

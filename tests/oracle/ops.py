@@ -109,7 +109,10 @@ class Builder:
                         padding=padding, ceil=ceil, smooth=smooth)
 
     def concat_pool(self, x, smooth=False):
-        return self.add("concat_pool", 2 * self.channels[x], x=x, smooth=smooth)
+        if smooth:
+            average = self.global_pool(x)
+            return self.concat(average, average)
+        return self.add("concat_pool", 2 * self.channels[x], x=x)
 
     def global_pool(self, x):
         return self.add("global_average_pool", self.channels[x], x=x)

@@ -94,8 +94,7 @@ class Layers:
         if op == "global_average_pool":
             return x.mean((2, 3))
         if op == "concat_pool":
-            average = x.mean((2, 3))
-            return torch.cat([average if layer.get("smooth") else x.amax((2, 3)), average], 1)
+            return torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
         if op == "add":
             return x + done[layer["y"]]
         if op == "concat":

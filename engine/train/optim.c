@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/core/simd.h"
+
 #define CHUNK 4096 /* floats whose squares are summed together: fixed, so that the sum is */
 
 struct optim_options optim_defaults(enum recipe_form form)
@@ -96,21 +98,31 @@ struct update {
     float grad_scale;                      /* clipping */
 };
 
-static void update_param(struct param *param, const struct update *u)
+SIMD static void update_range(const struct update *update, float *restrict value,
+                              const float *restrict gradient, float *restrict moment1,
+                              float *restrict moment2, int64_t n)
 {
-    float *restrict value = param->parts[PARAM_VALUE];
-    const float *restrict gradient = param->parts[PARAM_GRADIENT];
-    float *restrict moment1 = param->parts[PARAM_MOMENT1];
-    float *restrict moment2 = param->parts[PARAM_MOMENT2];
-    const struct update c = *u;
-#pragma omp parallel for simd schedule(static) if (param->n_stored > CHUNK)
-    for (size_t i = 0; i < param->n_stored; i++) {
-        float g = gradient[i] * c.grad_scale;
-        float m = c.beta1 * moment1[i] + c.rest1 * g;
-        float v = c.beta2 * moment2[i] + c.rest2 * g * g;
+    const struct update u = *update;
+    for (int64_t i = 0; i < n; i++) {
+        float g = gradient[i] * u.grad_scale;
+        float m = u.beta1 * moment1[i] + u.rest1 * g;
+        float v = u.beta2 * moment2[i] + u.rest2 * g * g;
         moment1[i] = m;
         moment2[i] = v;
-        value[i] = c.decay * value[i] - c.step * (m / (sqrtf(v) * c.root + c.eps));
+        value[i] = u.decay * value[i] - u.step * (m / (sqrtf(v) * u.root + u.eps));
+    }
+}
+
+static void update_param(struct param *param, const struct update *update)
+{
+    int64_t n = (int64_t)param->n_stored;
+#pragma omp parallel if (n > CHUNK)
+    {
+        int64_t begin, end;
+        simd_share(n, &begin, &end);
+        update_range(update, param->parts[PARAM_VALUE] + begin,
+                     param->parts[PARAM_GRADIENT] + begin, param->parts[PARAM_MOMENT1] + begin,
+                     param->parts[PARAM_MOMENT2] + begin, end - begin);
     }
 }
 

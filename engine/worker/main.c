@@ -4,6 +4,7 @@
  * By hand the flags describe it. Exit status: 0 done, paused or cancelled as asked, 1 failed, 2
  * wrong usage. The folder a verb writes to is locked for as long as the process lives, so that two
  * engines never work on one job. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,7 +215,12 @@ static void wait_without_spinning(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
         return;
-    execv("/proc/self/exe", argv);
+    char path[PATH_MAX]; /* not /proc/self/exe itself, after which the process would be called */
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (len > 0) {
+        path[len] = '\0';
+        execv(path, argv);
+    }
 }
 
 int main(int argc, char **argv)

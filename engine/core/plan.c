@@ -8,7 +8,6 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "engine/core/plan_build.h"
-#include "engine/core/simd.h"
 #include "engine/op/op.h"
 
 int64_t shape_rows(const struct shape *shape)
@@ -19,13 +18,6 @@ int64_t shape_rows(const struct shape *shape)
 size_t shape_floats(const struct shape *shape)
 {
     return (size_t)(shape_rows(shape) * shape->c);
-}
-
-void simd_share(int64_t n, int64_t *begin, int64_t *end)
-{
-    int64_t threads = omp_get_num_threads(), self = omp_get_thread_num();
-    *begin = n * self / threads;
-    *end = n * (self + 1) / threads;
 }
 
 /* --- what ops use ---------------------------------------------------------------------------- */
@@ -283,7 +275,7 @@ void plan_free(struct plan *plan)
 
 /* --- running --------------------------------------------------------------------------------- */
 
-static void run(struct plan *plan, const struct steps *steps)
+static void run_steps(struct plan *plan, const struct steps *steps)
 {
     for (int i = 0; i < steps->n; i++) {
         const struct step *step = &steps->at[i];
@@ -307,7 +299,7 @@ void plan_forward(struct plan *plan, uint64_t seed, uint64_t step)
 {
     plan->seed = seed;
     plan->run_step = step;
-    run(plan, &plan->forward);
+    run_steps(plan, &plan->forward);
 }
 
 const float *plan_output(const struct plan *plan)
@@ -322,13 +314,13 @@ float *plan_output_gradient(struct plan *plan)
 
 void plan_backward(struct plan *plan)
 {
-    run(plan, &plan->backward);
+    run_steps(plan, &plan->backward);
 }
 
 void plan_refresh(struct plan *plan)
 {
     for (int i = 0; i < plan->n_prepared; i++)
-        conv_prepare(plan, &plan->prepared[i]);
+        plan->prepared[i].prepare(plan, &plan->prepared[i]);
 }
 
 size_t plan_bytes(const struct plan *plan)

@@ -76,6 +76,7 @@ struct plan_node {
 
 /* Weights in a kernel's own layout, made by plan_refresh; with `norm`, the batch norm folded in. */
 struct prepared {
+    void (*prepare)(struct plan *plan, const struct prepared *prepared);
     const struct node *conv;
     const struct node *norm; /* or NULL */
     struct dnn_layout layout;

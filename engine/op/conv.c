@@ -66,12 +66,44 @@ static struct step *conv_step(struct plan *plan, int head, const char *what,
 /* --- weights in the layout a kernel wishes ------------------------------------------------------
  */
 
+/* w' = w * gamma / sqrt(var + eps) for each output channel, b' = beta + (b - mean) * the same. */
+static void fold(const struct prepared *p, const float *bias, float *weights, float *folded_bias)
+{
+    const float *gamma = p->norm->params[0]->parts[PARAM_VALUE];
+    const float *beta = p->norm->params[1]->parts[PARAM_VALUE];
+    const float *mean = p->norm->params[2]->parts[PARAM_VALUE];
+    const float *variance = p->norm->params[3]->parts[PARAM_VALUE];
+    int64_t channels = p->conv->channels;
+    int64_t each = (int64_t)p->conv->params[0]->n_elements / channels;
+    for (int64_t o = 0; o < channels; o++) {
+        double scale = gamma[o] / sqrt((double)variance[o] + p->norm->u.norm.epsilon);
+        for (int64_t i = 0; i < each; i++)
+            weights[o * each + i] = (float)(weights[o * each + i] * scale);
+        folded_bias[o] = (float)(beta[o] + ((bias ? bias[o] : 0.f) - mean[o]) * scale);
+    }
+}
+
+static void fill_prepared(struct plan *plan, const struct prepared *p)
+{
+    const struct param *weight = p->conv->params[0];
+    float *plain = mem_alloc(weight->n_elements * sizeof *plain);
+    struct dnn_layout from = dnn_layout_plain(weight->n_dims, weight->dims);
+    param_read(weight, PARAM_VALUE, plain);
+    if (p->norm) {
+        const float *bias = p->conv->n_params > 1 ? p->conv->params[1]->parts[PARAM_VALUE] : NULL;
+        fold(p, bias, plain, plan->buffers[p->bias].data);
+    }
+    dnn_reorder(&from, plain, &p->layout, plan->buffers[p->weights].data);
+    mem_free(plain);
+}
+
 static const struct prepared *prepare(struct plan *plan, int head, const struct dnn_layout *layout)
 {
     const struct plan_node *known = &plan->nodes[head];
     plan->prepared =
         mem_realloc(plan->prepared, (size_t)(plan->n_prepared + 1) * sizeof *plan->prepared);
     struct prepared *p = &plan->prepared[plan->n_prepared++];
+    p->prepare = fill_prepared;
     p->conv = plan_graph_node(plan, head);
     p->norm = known->norm == NONE ? NULL : plan_graph_node(plan, known->norm);
     p->layout = *layout;
@@ -125,37 +157,6 @@ static void weights_operand(struct plan *plan, struct step *step, int head, int 
                        layout);
     else
         step_buffer_arg(plan, step, DNNL_ARG_WEIGHTS, buffer, layout);
-}
-
-/* w' = w * gamma / sqrt(var + eps) for each output channel, b' = beta + (b - mean) * the same. */
-static void fold(const struct prepared *p, const float *bias, float *weights, float *folded_bias)
-{
-    const float *gamma = p->norm->params[0]->parts[PARAM_VALUE];
-    const float *beta = p->norm->params[1]->parts[PARAM_VALUE];
-    const float *mean = p->norm->params[2]->parts[PARAM_VALUE];
-    const float *variance = p->norm->params[3]->parts[PARAM_VALUE];
-    int64_t channels = p->conv->channels;
-    int64_t each = (int64_t)p->conv->params[0]->n_elements / channels;
-    for (int64_t o = 0; o < channels; o++) {
-        double scale = gamma[o] / sqrt((double)variance[o] + p->norm->u.norm.epsilon);
-        for (int64_t i = 0; i < each; i++)
-            weights[o * each + i] = (float)(weights[o * each + i] * scale);
-        folded_bias[o] = (float)(beta[o] + ((bias ? bias[o] : 0.f) - mean[o]) * scale);
-    }
-}
-
-void conv_prepare(struct plan *plan, const struct prepared *p)
-{
-    const struct param *weight = p->conv->params[0];
-    float *plain = mem_alloc(weight->n_elements * sizeof *plain);
-    struct dnn_layout from = dnn_layout_plain(weight->n_dims, weight->dims);
-    param_read(weight, PARAM_VALUE, plain);
-    if (p->norm) {
-        const float *bias = p->conv->n_params > 1 ? p->conv->params[1]->parts[PARAM_VALUE] : NULL;
-        fold(p, bias, plain, plan->buffers[p->bias].data);
-    }
-    dnn_reorder(&from, plain, &p->layout, plan->buffers[p->weights].data);
-    mem_free(plain);
 }
 
 /* --- forward ------------------------------------------------------------------------------------

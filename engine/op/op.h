@@ -33,7 +33,6 @@ void op_add_to(struct plan *plan, int node, int source, int target);
 
 enum status conv_forward(struct plan *plan, int head, struct err *err);
 enum status conv_backward(struct plan *plan, int head, struct err *err);
-void conv_prepare(struct plan *plan, const struct prepared *prepared);
 enum status batchnorm_forward(struct plan *plan, int head, struct err *err);
 enum status batchnorm_backward(struct plan *plan, int head, struct err *err);
 enum status activation_forward(struct plan *plan, int head, struct err *err);

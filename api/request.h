@@ -48,7 +48,7 @@ struct app;
 
 struct request {
     const char *id;     /* X-Request-Id: the client's where it is well-formed, else ours */
-    const char *method; /* "GET" also for HEAD: the server drops the body */
+    const char *method; /* as sent; a HEAD goes to the handler of its GET */
     const char *path;   /* decoded, without the query */
     const struct route *route;
     struct pair params[REQUEST_MAX_PARAMS];

@@ -169,8 +169,16 @@ bool router_answer(struct exchange *exchange)
     return !deferred;
 }
 
+/* A stream is answered by its headers alone: it has no end that could be measured. */
+static void shorten_head(const struct exchange *exchange, struct reply *reply)
+{
+    if (reply->kind == REPLY_STREAM && strcmp(exchange->request.method, "HEAD") == 0)
+        reply_text(reply, 200, reply->content_type, "", 0);
+}
+
 void router_complete(struct exchange *exchange)
 {
     settle_key(exchange);
+    shorten_head(exchange, &exchange->reply);
     conditional_apply(exchange);
 }

@@ -73,7 +73,7 @@ def check_whole(server, job):
     assert model["origin"] == "job" and model["job"] == job["id"]
     assert len(server.get(f"/v1/models/{model['id']}/weights").content) > 0
     assert events(server, job["id"])[-1]["type"] == "done"
-    assert not (server.data / "jobs" / job["id"] / "checkpoints").exists()
+    wait_for((server.data / "jobs" / job["id"] / "checkpoints").exists, lambda there: not there)
     return job
 
 

@@ -13,6 +13,7 @@ const struct route routes[] = {
     {"GET", "/", page_show, SCOPE_PUBLIC, BODY_NONE, 0, "",
      "the page that shows jobs as they train"},
     {"GET", "/app.css", page_show, SCOPE_PUBLIC, BODY_NONE, 0, "", "its style"},
+    {"GET", "/icon.svg", page_show, SCOPE_PUBLIC, BODY_NONE, 0, "", "its icon"},
     {"GET", "/js/{file}", page_show, SCOPE_PUBLIC, BODY_NONE, 0, "", "its modules"},
     {"GET", "/healthz", health_show, SCOPE_PUBLIC, BODY_NONE, 0, "", "whether the server answers"},
     {"GET", "/version", version_show, SCOPE_READ, BODY_NONE, 0, "",

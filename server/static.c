@@ -22,6 +22,7 @@
 
 EMBED(web_index, "web/index.html");
 EMBED(web_style, "web/app.css");
+EMBED(web_icon, "web/icon.svg");
 EMBED(web_main, "web/js/main.js");
 EMBED(web_api, "web/js/api.js");
 EMBED(web_state, "web/js/state.js");
@@ -31,6 +32,7 @@ EMBED(web_chart, "web/js/chart.js");
 
 #define HTML    "text/html; charset=utf-8"
 #define CSS     "text/css; charset=utf-8"
+#define SVG     "image/svg+xml"
 #define MODULE  "text/javascript; charset=utf-8"
 #define N_FILES ARRAY_LEN(files)
 
@@ -39,6 +41,7 @@ static const struct {
 } files[] = {
     {"/", HTML, web_index, web_index_end},
     {"/app.css", CSS, web_style, web_style_end},
+    {"/icon.svg", SVG, web_icon, web_icon_end},
     {"/js/main.js", MODULE, web_main, web_main_end},
     {"/js/api.js", MODULE, web_api, web_api_end},
     {"/js/state.js", MODULE, web_state, web_state_end},

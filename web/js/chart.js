@@ -12,7 +12,7 @@ const TOP = 8;
 function ticks(low, high) {
   const span = high - low || Math.abs(high) || 1;
   const step = 10 ** Math.floor(Math.log10(span));
-  const size = [0.2, 0.5, 1, 2].map((f) => f * step).find((s) => span / s <= 4) ?? step;
+  const size = [0.2, 0.5, 1, 2, 5].map((f) => f * step).find((s) => span / s <= 4) ?? step;
   const list = [];
   for (let v = Math.floor(low / size) * size; v < high + size * 0.999; v += size) list.push(+v.toPrecision(6));
   return list;

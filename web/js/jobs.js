@@ -26,15 +26,15 @@ function bar(job) {
 function figures(job) {
   const parts = [];
   const progress = job.progress;
+  const accuracy = (job.best ?? job.latest)?.accuracy;
   if (job.status === "running" && progress) {
     parts.push(`${progress.stage}, epoch ${progress.epoch + 1} of ${progress.epochs}`);
     if (progress.examples_per_second) parts.push(`${decimal(progress.examples_per_second, 0)} images/s`);
   }
   if (job.status === "queued") parts.push(job.queue_position ? `${job.queue_position} before it` : "next in line");
-  const accuracy = (job.best ?? job.latest)?.accuracy;
+  if (job.status === "failed" && job.error) parts.push(job.error.code);
   const line = el("div", { class: "figures" }, parts.join(" · "));
   if (Number.isFinite(accuracy)) line.append(parts.length ? " · " : "", "accuracy ", el("b", {}, percent(accuracy)));
-  if (job.status === "failed" && job.error) line.append(parts.length ? " · " : "", job.error.code);
   return line;
 }
 

@@ -21,8 +21,8 @@ struct store;
 
 enum status hub_start(struct store *store, int max_streams, struct hub **hub, struct err *err);
 void hub_ring(void *hub, int64_t seq); /* a struct hub; any thread; never waits */
-void hub_close(struct hub *hub); /* every stream ends at its next read, no new one opens */
-void hub_stop(struct hub *hub);  /* after the last stream was closed */
+void hub_close(struct hub *hub);       /* every stream ends at its next read, no new one opens */
+void hub_stop(struct hub *hub);        /* after the last stream was closed */
 
 /* How a stream's connection goes to sleep and is woken; both are called with hub.lock held. */
 struct stream_port {

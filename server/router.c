@@ -147,7 +147,7 @@ static enum status call_handler(struct exchange *exchange, bool *deferred, struc
 {
     struct request *request = &exchange->request;
     const struct route *route = request->route;
-    bool replayed;
+    bool replayed = false;
     enum status status = route_check_query(route, request->fields, request->n_fields, err);
     if (!status)
         status = claim_key(exchange, &replayed, err);

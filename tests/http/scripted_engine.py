@@ -104,8 +104,8 @@ def import_(wire, document):
     if "error" in script:
         return wire.error(**script["error"])
     content = b"weights " + json.dumps(script).encode()
-    result = {"architecture": document.get("architecture") or script.get("architecture", "resnet18"),
-              "parameters": 12, "classes": document.get("classes"),
+    named = document.get("architecture") or script.get("architecture", "resnet18")
+    result = {"architecture": named, "parameters": 12, "classes": document.get("classes"),
               "groups": [{"name": "body", "parameters": 10}, {"name": "head", "parameters": 2}],
               "weights_sha256": hashlib.sha256(content).hexdigest()}
     write(document["out"], "weights.safetensors", content)

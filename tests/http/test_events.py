@@ -200,8 +200,8 @@ def test_streams_have_a_limit_and_leave_room_for_the_rest(start):
 def test_a_reader_that_does_not_read_holds_nobody_up(server):
     sock = server.connect()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-    sock.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost:%d\r\nAccept: text/event-stream\r\n\r\n"
-                 % server.port)
+    sock.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost:%d\r\n"
+                 b"Accept: text/event-stream\r\n\r\n" % server.port)
     last = server.get("/v1/events?limit=1").json()["last_seq"]
     other = Stream(server, "/v1/events", after=last)
     job = server.job({"steps": 200})

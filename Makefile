@@ -144,7 +144,7 @@ tools: $(TOOL_PROGRAMS)
 FUZZ_CFLAGS  := -std=c11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
                 -fno-sanitize-recover=all -Wno-unknown-pragmas -Wno-source-uses-openmp
 FUZZ_FOLDERS := base api/spec $(ENGINE_INPUT)
-FUZZ_SOURCES := $(foreach f,$(FUZZ_FOLDERS),$(call sources,$f))
+FUZZ_SOURCES := $(foreach f,$(FUZZ_FOLDERS),$(call sources,$f)) server/multipart.c server/target.c
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 $(OUT)/fuzz-obj/%.o: %.c
@@ -163,6 +163,12 @@ $(FUZZ_TARGETS): $(OUT)/fuzz/%: $(OUT)/fuzz-obj/tests/fuzz/fuzz_%.o $(OUT)/lib/f
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_TARGETS)
+
+# The same targets over their corpus alone, with any compiler and sanitizer: part of the tests.
+FUZZ_REPLAYS := $(patsubst tests/fuzz/fuzz_%.c,$(OUT)/unit/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(FUZZ_REPLAYS): $(OUT)/unit/fuzz/%: $(OUT)/obj/tests/fuzz/fuzz_%.o \
+    $(call objects,tests/fuzz/replay.c server/multipart.c server/target.c) $(call archives,engine)
+	$(call link,engine)
 
 # --- Tests and checks -------------------------------------------------------------------------
 
@@ -223,7 +229,7 @@ layers:
 
 ALL_SOURCES := $(foreach f,$(FOLDERS),$(call sources,$f)) $(MAINS) $(UNIT_SOURCES) \
                $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*/*.c tests/unit/*/*/*.c)) \
-               $(wildcard tests/oracle/*.c tests/tools/*.c)
+               $(wildcard tests/oracle/*.c tests/tools/*.c tests/fuzz/*.c)
 
 .PHONY: compile_commands.json
 compile_commands.json:  ## what clangd and other tools read

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Writes the seeds of tests/fuzz/corpus: small valid inputs from which the fuzzer starts.
+
+Seeds are called seed-*; every other file there once broke something and stays as a regression.
+Needs Pillow and the files of tests/golden/torch."""
+import io
+import json
+import pathlib
+import struct
+import tarfile
+import zipfile
+
+from PIL import Image
+
+HERE = pathlib.Path(__file__).parent
+GOLDEN = HERE.parent / "golden/torch"
+
+
+def write(target, name, data):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{name}").write_bytes(data)
+
+
+def pickles():
+    for path in sorted(GOLDEN.glob("*.pth")):
+        data = path.read_bytes()
+        if data.startswith(b"PK"):
+            with zipfile.ZipFile(path) as file:
+                pickle = next(file.read(n) for n in file.namelist() if n.endswith("data.pkl"))
+            write("pickle", path.stem, pickle)
+            write("torch", path.stem, pickle)
+    for name in ("checkpoint.pth", "checkpoint-legacy.pth", "module-state-legacy.pth"):
+        write("weights", name, (GOLDEN / name).read_bytes())
+
+
+def safetensors():
+    header = json.dumps({
+        "__metadata__": {"architecture": "net", "classes": "[\"a\", \"b\"]"},
+        "weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+        "half": {"dtype": "BF16", "shape": [8], "data_offsets": [24, 40]},
+        "count": {"dtype": "I64", "shape": [], "data_offsets": [40, 48]},
+        "bytes": {"dtype": "U8", "shape": [4, 4], "data_offsets": [48, 64]}}).encode()
+    write("safetensors", "all", header)
+    write("weights", "safetensors", struct.pack("<Q", len(header)) + header + bytes(64))
+
+
+def zip_of(compression, names):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as file:
+        for name, data in names.items():
+            file.writestr(zipfile.ZipInfo(name), data, compression)
+    return out.getvalue()
+
+
+def archives():
+    photo = picture("L", (8, 8), "PNG")
+    members = {"train/ant/1.png": photo, "train/bee/2.png": photo, "valid/ant/3.png": photo,
+               "valid/b\u00e4r/4.png": b"no picture"}
+    write("zip", "stored", zip_of(zipfile.ZIP_STORED, {"x/data.pkl": b"N.", "x/data/0": b"1234"}))
+    write("archive", "deflated.zip", zip_of(zipfile.ZIP_DEFLATED, members))
+    write("archive", "stored.zip", zip_of(zipfile.ZIP_STORED, members))
+    for suffix, mode in (("tar", "w"), ("tar.gz", "w:gz")):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode=mode, format=tarfile.PAX_FORMAT) as file:
+            for name, data in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                file.addfile(info, io.BytesIO(data))
+            link = tarfile.TarInfo("train/ant/link.png")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            file.addfile(link)
+        write("archive", suffix, out.getvalue())
+
+
+def picture(mode, size, kind, **options):
+    gradient = Image.linear_gradient("L").resize(size)
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    if mode in ("P", "1", "I;16"):
+        image = gradient.convert("I;16" if mode == "I;16" else mode)
+    else:
+        image = Image.merge(mode, [gradient.rotate(90 * i) for i in range(bands)])
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def pictures():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write("jpeg", "rgb", picture("RGB", (24, 16), "JPEG"))
+    write("jpeg", "grey", picture("L", (9, 17), "JPEG"))
+    write("jpeg", "cmyk", picture("CMYK", (16, 16), "JPEG"))
+    write("jpeg", "progressive", picture("RGB", (33, 20), "JPEG", progressive=True))
+    write("jpeg", "turned", picture("RGB", (20, 12), "JPEG", exif=exif.tobytes(), subsampling=2))
+    write("png", "rgb", picture("RGB", (12, 7), "PNG"))
+    write("png", "rgba", picture("RGBA", (7, 12), "PNG", exif=exif.tobytes()))
+    write("png", "palette", picture("P", (16, 16), "PNG"))
+    write("png", "bits", picture("1", (16, 3), "PNG"))
+    write("png", "grey16", picture("I;16", (5, 5), "PNG"))
+
+
+def pack():
+    """An index of two classes and two items (engine/data/pack_format.h)."""
+    texts = [b"ant", b"bee", b"ant/1.png", b"bee/2.png"]
+    strings, places = b"", []
+    for text in texts:
+        places.append((len(strings), len(text)))
+        strings += text + b"\0"
+    classes = b"".join(struct.pack("<QQ", *place) for place in places[:2])
+    records = b""
+    for i in range(2):
+        path, path_len = places[2 + i]
+        records += struct.pack("<QQiBBBBIIQII32s", 128 * i, 128, i, 0, 1, 1, 0, 8, 8, path,
+                               path_len, 0, bytes([i] * 32))
+    classes_at = 72
+    records_at = classes_at + len(classes)
+    strings_at = records_at + len(records)
+    header = struct.pack("<8sIIIIQQQQQQ", b"THAWIDX", 1, 80, 2, 2, 256, classes_at, records_at,
+                         strings_at, len(strings), strings_at + len(strings))
+    write("pack", "two", header + classes + records + strings)
+
+
+def frames():
+    def frame(header, payload=b""):
+        text = json.dumps(header).encode()
+        return struct.pack("<II", len(text), len(payload)) + text + payload
+    write("frame", "three", frame({"type": "progress", "done": 1, "total": 2}) +
+          frame({"type": "warning", "code": "x", "detail": "text"}, b"payload") +
+          frame({"type": "error", "status": "invalid", "detail": "A sentence."}))
+
+
+def texts():
+    write("names", "plain", b"./train//ant/b\xc3\xa4r.jpg")
+    write("names", "parent", b"train/../../etc/passwd")
+    write("names", "exif", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
+    write("target", "query", b"/v1/jobs/job_1/events?after=3&name=a%20b+c")
+    write("target", "escapes", b"/v1/models/%C3%A4?x=%2F&y")
+    body = (b"--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nbees\r\n"
+            b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a \\\"x\\\".zip\"\r\n"
+            b"Content-Type: application/zip\r\n\r\nPK\r\n--\r\n-b\r\n--b--\r\n")
+    write("multipart", "form", b"\x23" + body)
+
+
+if __name__ == "__main__":
+    for make in (pickles, safetensors, archives, pictures, pack, frames, texts):
+        make()

@@ -12,6 +12,7 @@ import fnmatch
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,8 +20,8 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = ROOT / "tests/unit"
-PYTEST_FOLDERS = ["tests/http", "tests/docs", "tests/clangd"]
-TIMEOUT = 600
+PYTEST_FOLDERS = ["tests/http", "tests/weights", "tests/docs", "tests/clangd"]
+TIMEOUT = 300  # seconds; of one unit test program, and of one test of pytest
 # libgomp is not instrumented, so that ThreadSanitizer reports races in correct OpenMP code: it runs
 # what has threads of its own and no OpenMP.
 THREADED = ["base/*", "store/*", "api/*", "server/*", "engine/data/test_loader*"]
@@ -55,7 +56,9 @@ def out_folder(build, san):
 
 
 def unit_tests():
-    return sorted(str(p.relative_to(UNIT).with_suffix("")) for p in UNIT.glob("**/test_*.c"))
+    """Names below OUT/unit: those of tests/unit, and the fuzz targets over their corpus."""
+    units = sorted(str(p.relative_to(UNIT).with_suffix("")) for p in UNIT.glob("**/test_*.c"))
+    return units + sorted(f"fuzz/{p.stem[5:]}" for p in (ROOT / "tests/fuzz").glob("fuzz_*.c"))
 
 
 def build_goals(build, san, goals):
@@ -77,19 +80,28 @@ def read_tap(output):
     return planned, passed, skipped, re.findall(r"^not ok \d+ - (.*)$", output, re.M)
 
 
+def run_bounded(command, env):
+    """Output and exit status; after TIMEOUT, the command and all that it started are killed."""
+    process = subprocess.Popen(command, cwd=ROOT, env=env, text=True, errors="replace",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=TIMEOUT)
+        return output, process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return f"{output}\nstill running after {TIMEOUT} s", 1
+
+
 def run_unit(build, san, name):
     """One test program. Every planned test that did not pass has failed, crashes included."""
     program = out_folder(build, san) / "unit" / name
     start = time.monotonic()
     try:
-        done = subprocess.run([str(program)], cwd=ROOT, env=environment(san), text=True,
-                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=TIMEOUT)
-        output, code = done.stdout, done.returncode
+        output, code = run_bounded([str(program)], environment(san))
     except FileNotFoundError:
         output, code = "it was not built", 1
-    except subprocess.TimeoutExpired as expired:
-        output, code = f"{expired.stdout or ''}\nstill running after {TIMEOUT} s", 1
     planned, passed, skipped, failed = read_tap(output)
     lost = planned - passed - skipped - len(failed)
     if code and not failed and lost <= 0:
@@ -125,7 +137,8 @@ def run_pytest(build, san, totals):
     report.unlink(missing_ok=True)
     env = {**environment(san), "THAW_BUILD": str(out)}
     subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                    f"--junitxml={report}", *folders], cwd=ROOT, env=env)
+                    f"--timeout={TIMEOUT}", "--durations=10", f"--junitxml={report}", *folders],
+                   cwd=ROOT, env=env)
     if not report.is_file():
         totals.add(0, 1, 0, ["pytest did not run"])
         return

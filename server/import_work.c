@@ -219,8 +219,7 @@ static bool take_ask(struct supervisor *supervisor, struct import_ask *ask)
 void import_look(struct supervisor *supervisor)
 {
     struct import_ask ask;
-    while (!supervisor->stopping && work_count(supervisor, &import_kind) < MAX_AT_ONCE &&
-           take_ask(supervisor, &ask))
+    while (work_count(supervisor, &import_kind) < MAX_AT_ONCE && take_ask(supervisor, &ask))
         launch(supervisor, &ask);
 }
 

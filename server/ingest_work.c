@@ -309,7 +309,7 @@ void ingest_look(struct supervisor *supervisor)
     } else {
         drop_deleted(supervisor, &list);
     }
-    for (size_t i = 0; i < list.n && !supervisor->stopping; i++)
+    for (size_t i = 0; i < list.n; i++)
         if (work_count(supervisor, &ingest_kind) < MAX_INGESTS &&
             !work_find(supervisor, &ingest_kind, list.rows[i].id))
             launch(supervisor, list.rows[i].id);

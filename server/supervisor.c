@@ -95,7 +95,9 @@ static void *supervise(void *argument)
         if (atomic_load(&supervisor->stop) && !supervisor->stopping)
             begin_stop(supervisor, now);
         turn_works(supervisor, fds, now);
-        if (atomic_exchange(&supervisor->look, false) || now >= supervisor->look_at) {
+        if (supervisor->stopping)
+            atomic_store(&supervisor->look, false); /* the rows are the next start's */
+        else if (atomic_exchange(&supervisor->look, false) || now >= supervisor->look_at) {
             supervisor->look_at = now + LOOK_SECONDS;
             look(supervisor);
         }

@@ -275,8 +275,7 @@ void train_look(struct supervisor *supervisor)
         if (look_at(supervisor, &briefs[i], &err) != OK)
             log_failure("job not changed", briefs[i].id, &err);
     arena_deinit(&arena);
-    while (!supervisor->stopping &&
-           work_count(supervisor, &train_kind) < (size_t)supervisor->max_jobs &&
+    while (work_count(supervisor, &train_kind) < (size_t)supervisor->max_jobs &&
            start_next(supervisor))
         continue;
 }

@@ -111,7 +111,8 @@ char *work_error_json(const struct err *err);
 /* "by signal 11 (Segmentation fault)", "with exit code 3". */
 const char *work_exit_text(const struct child_exit *ended, char text[80]);
 
-/* The kinds. *_look starts what the rows ask for, and tells engines what clients asked. */
+/* The kinds. *_look (never while stopping) starts what the rows ask for, and tells engines what
+ * clients asked. */
 extern const struct work_kind train_kind, ingest_kind, import_kind;
 void train_look(struct supervisor *supervisor);
 void ingest_look(struct supervisor *supervisor);

@@ -46,7 +46,8 @@ enum status model_pick_name(struct sql *sql, struct model_row *row, struct arena
     bool taken = false;
     enum status status = name_is_taken(sql, row->name, &taken, err);
     if (status == OK && taken) {
-        row->name = arena_printf(arena, "%s-%.6s", row->name, row->id + strlen(row->id) - 6);
+        size_t len = strlen(row->id);
+        row->name = arena_printf(arena, "%s-%s", row->name, row->id + (len > 6 ? len - 6 : 0));
         status = name_is_taken(sql, row->name, &taken, err);
     }
     if (status == OK && taken)

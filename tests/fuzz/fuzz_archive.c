@@ -23,7 +23,8 @@ static void read_members(struct archive_reader *reader)
         last = member->ordinal;
         if (member->ignored || member->refusal[0])
             continue;
-        promise(member->name[0] != '/' && !strstr(member->name, "../"));
+        promise(member->name[0] != '/' && strncmp(member->name, "../", 3) != 0 &&
+                !strstr(member->name, "/../")); /* "x../y" is a name like any other */
         if (archive_reader_fill(reader, ARCHIVE_SNIFF, &err) != OK ||
             archive_reader_fill(reader, ARCHIVE_WHOLE, &err) != OK) {
             promise(err.detail[0]);

@@ -111,7 +111,8 @@ static enum status read_choice(const struct setting *setting, const char *source
                                const char **value, struct err *err)
 {
     size_t len = strlen(text);
-    for (const char *at = setting->value_name; len > 0 && at; at = strchr(at, '|')) {
+    bool word = len > 0 && !strchr(text, '|');
+    for (const char *at = setting->value_name; word && at; at = strchr(at, '|')) {
         at += *at == '|';
         if (strncmp(at, text, len) == 0 && (at[len] == '|' || !at[len])) {
             *value = text;

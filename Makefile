@@ -179,11 +179,12 @@ test:  ## all tests; SAN=address,undefined or SAN=thread: all once, with these s
 	@MAKEFLAGS= $(PYTHON) tests/tools/run_tests.py --build '$(B)' --san '$(SAN)'
 
 .PHONY: oracle
-oracle:  ## every operation, network and training step against PyTorch
+oracle:  ## every operation, network, training step and picture against PyTorch and PIL
 	@tests/tools/install-packages build oracle
 	@$(MAKE) --no-print-directory -j2 all oracle-programs
 	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/oracle/run.py \
 	    --driver '$(OUT)/oracle/driver'
+	@$(PYTHON) tests/oracle/images.py --driver '$(OUT)/oracle/images'
 
 .PHONY: bench
 bench:  ## training speed beside PyTorch's, same shapes, same machine

@@ -9,8 +9,10 @@ makes it happen T times at every step. Kinds:
   close    closes its socket and lives on         frames   sends "frames", as they are
   flood    sends "count" messages at once         noise    writes "bytes" to stderr
   link     leaves final.safetensors as a link     quiet    ends well without a result
+  memory   takes "bytes" of memory
 Ingest scripts may hold "members": {"ordinal": kind}, a trouble at each of them; what thawd skips is
 left out. A predicted image that begins with "die" kills the engine."""
+import errno
 import json
 import os
 import signal
@@ -82,6 +84,9 @@ def make_trouble(wire, trouble):
         os.kill(os.getpid(), trouble["number"])
     elif kind == "exit":
         os._exit(trouble.get("code", 1))
+    elif kind == "memory":
+        held = bytearray(trouble["bytes"])
+        held[::4096] = b"x" * len(held[::4096])
     elif kind == "hang":
         while True:
             time.sleep(60)
@@ -121,7 +126,12 @@ class Troubled(Training):
         super().step(index, epoch, step, total)
 
     def checkpoint(self, slot, place):
-        super().checkpoint(slot, place)
+        try:
+            super().checkpoint(slot, place)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                self.wire.error("no_space", "The checkpoint cannot be written.", "")
+            raise Stop from error
         if slot == "final" and self.troubled_by("link"):
             path = os.path.join(self.out, "final.safetensors")
             os.unlink(path)

@@ -132,6 +132,36 @@ def test_a_new_checkpoint_forgives_earlier_deaths(shared_server):
     assert states(shared_server, job["id"]).count("interrupted") == 6
 
 
+@pytest.fixture
+def little_memory():
+    """Runs what is started under it with 200 MB: a group of the kernel's, version 1 or 2."""
+    for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+                        ("/sys/fs/cgroup", "memory.max")):
+        group = pathlib.Path(root) / f"thaw-test-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / limit).write_text(str(200 << 20))
+            break
+        except OSError:
+            if group.exists():
+                group.rmdir()
+    else:
+        pytest.skip("no memory group can be made here")
+    yield group / "cgroup.procs"
+    wait_for(lambda: (group / "cgroup.procs").read_text(), lambda pids: not pids)
+    group.rmdir()
+
+
+def test_an_engine_that_takes_all_memory_is_told_apart(little_memory, start):
+    server = start(engine=FAKE,
+                   preexec_fn=lambda: little_memory.write_text(str(os.getpid())))
+    job = server.job({"trouble": {"kind": "memory", "bytes": 600 << 20, "at": 0}})
+    job = server.wait_job(job["id"])
+    assert job["status"] == "failed" and job["error"]["code"] == "out_of_memory", job["error"]
+    assert "batch_size" in job["error"]["hint"]
+    assert server.get("/healthz").status_code == 200
+
+
 def test_an_end_without_a_result_is_a_death(shared_server):
     job = shared_server.job({"steps": 2, "trouble": {"kind": "quiet", "at": 1, "times": 1}})
     check_whole(shared_server, job)
@@ -259,6 +289,49 @@ def test_two_jobs_run_at_once_where_allowed(start):
     for job in (first, second):
         ask(server, job, "cancel")
     check_whole(server, third)
+
+
+def test_pause_and_resume_lose_nothing(troubled):
+    job = troubled.job({"steps": 10, "delay": .03})
+    until_running(troubled, job, 2)
+    assert ask(troubled, job, "pause").status_code == 202
+    troubled.wait_job(job["id"], "paused")
+    assert not engines(troubled)
+    assert ask(troubled, job, "pause").status_code == 200
+    other = check_whole(troubled, troubled.job({"steps": 1}, dataset=job["dataset"]))
+    assert ask(troubled, job, "resume").status_code == 202
+    check_whole(troubled, job)
+    assert ask(troubled, other, "resume").status_code == 409
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 24 MB, mounted where a server called "disk" has its data."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_pauses_the_job_and_room_lets_it_go_on(small_disk, start):
+    server = start(engine=FAKE, data="disk")
+    job = server.job({"steps": 20, "delay": .03})
+    until_running(server, job, 2)
+    with pytest.raises(OSError), open(small_disk / "filler", "wb", buffering=0) as filler:
+        while filler.write(b"x" * 4096) == 4096:
+            pass
+        raise OSError
+    wait_for(lambda: engines(server), lambda pids: not pids)
+    assert server.get("/healthz").status_code == 200
+    assert server.get(f"/v1/jobs/{job['id']}").json()["status"] == "running"
+    os.unlink(small_disk / "filler")
+    server.wait_job(job["id"], "paused")
+    assert events(server, job["id"], "warning")[-1]["code"] == "disk_full"
+    assert ask(server, job, "resume").status_code == 202
+    check_whole(server, job)
 
 
 # --- Servers that die -----------------------------------------------------------------------------

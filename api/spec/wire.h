@@ -1,36 +1,45 @@
 /* wire.h -- what thawd and thaw-engine say to each other over fd 3 (frames: base/frame.h).
  *
- * DOWN (thawd -> engine). The first frame is always `job`, the verb's document; end of file means
- * stop. job         {verb, ...}  the documents are listed below checkpoint  {}           train:
- * write a checkpoint at the next step's end, then answer `checkpoint` pause       {} train: write a
- * checkpoint, answer `paused`, exit 0 cancel      {}           any verb: stop at once, answer
- * `error` with status "cancelled", exit 0 predict     {id, top_k} + payload: the bytes of one image
- * (verb predict; any number in flight)
+ * DOWN (thawd -> engine). The first frame is always `job`; end of file means stop.
+ *   job         {verb, ...}  the verb's document: listed below
+ *   checkpoint  {}           train: write a checkpoint at the next step's end, answer `checkpoint`
+ *   pause       {}           train: write a checkpoint, answer `paused`, exit 0
+ *   cancel      {}           any verb: stop at once, answer `error` with "cancelled", exit 0
+ *   predict     {id, top_k} + payload, the bytes of one image (verb predict; any number in flight)
  *
  * UP (engine -> thawd). The table in wire.c has each type's fields, kinds and bounds; a frame that
- * breaks it ends the engine (`engine_protocol`). started     {threads, isa, version, plan_sha256}
- * the document is valid, work begins (train: validating -> running) progress    {done, total}
- * ingest, import: items or bytes; total 0 = unknown item        {ordinal} ingest: about to decode
- * member number `ordinal` of the archive stage       {stage, stage_index, stages, epochs, steps,
- * batch_size, groups, frozen_groups, trainable_parameters}              groups and frozen_groups
- * are counts step        {stage_index, epoch, step, steps, train_loss, learning_rates, momentum,
- * examples_per_second, eta_seconds, peak_memory_bytes}      a few a second at most epoch
- * {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds} checkpoint  {slot,
- * stage_index, epoch, step, + metrics as in epoch}  the file of that slot is complete on disk
- *   warning     {code, detail}    log {detail}
+ * breaks it ends the engine (`engine_protocol`).
+ *   started     {threads, isa, version, plan_sha256}
+ *               the document is valid, work begins (train: validating -> running)
+ *   progress    {done, total}   ingest, import: items or bytes; total 0 = unknown
+ *   item        {ordinal}       ingest: about to decode member number `ordinal` of the archive
+ *   stage       {stage, stage_index, stages, epochs, steps, batch_size, groups, frozen_groups,
+ *                trainable_parameters}   groups and frozen_groups are counts
+ *   step        {stage_index, epoch, step, steps, train_loss, learning_rates, momentum,
+ *                examples_per_second, eta_seconds, peak_memory_bytes}   a few a second at most
+ *   epoch       {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds}
+ *   checkpoint  {slot, stage_index, epoch, step, + metrics as in epoch}
+ *               the file of that slot is complete on disk
+ *   warning     {code, detail}
+ *   log         {detail}
  *   paused      {}
- *   prediction  {id, predictions:[{label, probability}] | status+detail}   answers one `predict`
- *   result      {...}                                 success; ingest/import: read result.json in
- * `out`; train: {weights_sha256, train_loss, valid_loss, accuracy, error_rate} error       {status,
- * code, detail, hint, pointer} failure, in one full sentence; status is status_name()'s
+ *   prediction  {id, predictions:[{label, probability}] | status + detail}   answers one `predict`
+ *   result      {...}   success; ingest, import: read result.json in `out`;
+ *               train: {weights_sha256, train_loss, valid_loss, accuracy, error_rate}
+ *   error       {status, code, detail, hint, pointer}   failure, in one full sentence; status is
+ *               status_name()'s
  *
  * DOCUMENTS (`job`). Paths are absolute, made by thawd; the engine sandboxes itself to them before
- * it reads a byte. ingest  {verb, upload, out, options, skip:[ordinal...], limits}   -> out/pack,
- * out/index, out/result.json import  {verb, source, out, architecture|null, classes:[...]|null} ->
- * out/weights.safetensors, out/result.json train   {verb, spec (resolved), pack, index,
- * weights|null, out, threads}
- *           -> out/SLOT.safetensors; goes on by itself from the newest resumable checkpoint in
- * `out` predict {verb, weights, threads}
+ * it reads a byte.
+ *   ingest   {verb, upload, out, options, skip:[ordinal...], limits}
+ *            -> out/pack, out/index, out/result.json
+ *   import   {verb, source, out, architecture|null, classes:[...]|null}
+ *            -> out/weights.safetensors, out/result.json {architecture, head, parameters,
+ *            groups:[{name, parameters}], classes:[...]|null, n_classes, tensors, image_size,
+ *            weights_sha256}
+ *   train    {verb, spec (resolved), pack, index, weights|null, out, threads}
+ *            -> out/SLOT.safetensors; goes on by itself from the newest resumable one in `out`
+ *   predict  {verb, weights, threads}
  *
  * SLOTS of train: "stage-K" (K = 1..), "best", "resume-a", "resume-b" (written in turn: everything
  * that a run needs to go on), "final". File names are SLOT.safetensors; both sides know them from

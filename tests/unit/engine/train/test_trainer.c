@@ -344,6 +344,19 @@ static void the_result_names_the_files_weights_and_the_file_its_classes(void **s
     mem_free(final);
 }
 
+static void without_validation_items_the_last_model_is_the_final_one(void **state)
+{
+    struct fixture *f = *state;
+    run_ok(f, SPEC("'valid_fraction':0,'save_best':{'monitor':'valid_loss'},", WHOLE), NULL);
+    assert_int_equal(event_integer(f, "stage", 0, "steps"), 10); /* all 40 items train */
+    struct json *epoch = fixture_event(f, "epoch", 1);
+    assert_int_equal(json_type(json_get(epoch, "valid_loss")), JSON_NULL);
+    json_free(epoch);
+    assert_false(exists(f, "best"));
+    assert_true(exists(f, "final"));
+    assert_true(event_number(f, "result", 0, "train_loss") > 0);
+}
+
 /* --- what stops a run ------------------------------------------------------------------------- */
 
 static void a_loss_that_is_no_number_stops_the_run_with_a_hint(void **state)
@@ -415,6 +428,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(with_save_best_the_final_model_is_the_best_epochs, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_result_names_the_files_weights_and_the_file_its_classes,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_validation_items_the_last_model_is_the_final_one,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_loss_that_is_no_number_stops_the_run_with_a_hint, set_up,
                                         tear_down),

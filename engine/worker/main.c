@@ -22,6 +22,8 @@
 #include "engine/worker/verb.h"
 #include "engine/worker/version.h"
 
+#define SANDBOX_FLAG "--sandbox"
+
 static const struct verb *const verbs[] = {&verb_ingest,  &verb_import, &verb_train,
                                            &verb_predict, &verb_synth,  &verb_bench};
 
@@ -108,8 +110,10 @@ static enum status take_options(struct options *options, int argc, char **argv, 
             options->wire = true;
         } else if (strcmp(argv[i], "--help") == 0) {
             options->help = true;
-        } else if (strcmp(argv[i], "--sandbox") == 0) {
-            const char *mode = i + 1 < argc ? argv[++i] : "";
+        } else if (strncmp(argv[i], SANDBOX_FLAG "=", strlen(SANDBOX_FLAG) + 1) == 0 ||
+                   strcmp(argv[i], SANDBOX_FLAG) == 0) {
+            const char *equals = strchr(argv[i], '=');
+            const char *mode = equals ? equals + 1 : i + 1 < argc ? argv[++i] : "";
             if (!sandbox_mode_from_name(mode, &options->sandbox))
                 return err_set(err, E_INVALID, "--sandbox takes auto, require or off, not \"%s\".",
                                mode);

@@ -8,13 +8,23 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "engine/worker/sandbox_walls.h"
 
 #define MAX_DESCRIPTORS 256
-#define PARSE_MEMORY    (UINT64_C(3) << 30) /* data segment of the verbs that parse uploads */
+#define GIB             (UINT64_C(1) << 30)
+
+/* For what the options leave open. A pack may be large (ingest bounds it itself), a checkpoint is
+ * not; training may use what the machine has, a parser of uploads need not. */
+static const struct {
+    uint64_t memory, file_size; /* bytes; memory 0: all of the machine's */
+} defaults[] = {
+    [SANDBOX_PARSE] = {3 * GIB, 2048 * GIB},
+    [SANDBOX_COMPUTE] = {0, 64 * GIB},
+};
 
 bool sandbox_mode_from_name(const char *name, enum sandbox_mode *mode)
 {
@@ -78,20 +88,27 @@ static enum status limit(int resource, const char *what, uint64_t value, struct 
     return OK;
 }
 
+static uint64_t memory_limit(const struct sandbox_options *options)
+{
+    if (options->max_memory > 0)
+        return options->max_memory;
+    if (defaults[options->profile].memory > 0)
+        return defaults[options->profile].memory;
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static enum status set_limits(const struct sandbox_options *options, struct err *err)
 {
-    uint64_t memory = options->max_memory;
-    if (memory == 0 && options->profile == SANDBOX_PARSE)
-        memory = PARSE_MEMORY;
+    uint64_t file_size =
+        options->max_file_size ? options->max_file_size : defaults[options->profile].file_size;
     enum status status = limit(RLIMIT_CORE, "core dumps", 0, err);
     if (status == OK)
         status = limit(RLIMIT_NOFILE, "open files", MAX_DESCRIPTORS, err);
-    if (status == OK && options->max_file_size > 0) {
-        signal(SIGXFSZ, SIG_IGN); /* a write past it then fails with EFBIG, as a full disk does */
-        status = limit(RLIMIT_FSIZE, "file size", options->max_file_size, err);
-    }
-    if (status == OK && memory > 0 && !SANDBOX_SANITIZED)
-        status = limit(RLIMIT_DATA, "memory", memory, err);
+    if (status == OK)
+        status = limit(RLIMIT_FSIZE, "file size", file_size, err);
+    if (status == OK && !SANDBOX_SANITIZED)
+        status = limit(RLIMIT_DATA, "memory", memory_limit(options), err);
+    signal(SIGXFSZ, SIG_IGN); /* a write past the limit then fails with EFBIG, as on a full disk */
     return status;
 }
 

@@ -39,8 +39,8 @@ struct sandbox_options {
     size_t n_read;
     const char *write[4]; /* borrowed; folders to read, write, make and remove files in */
     size_t n_write;
-    uint64_t max_memory;    /* bytes of data segment, 0 = as it is */
-    uint64_t max_file_size; /* bytes of any one file written, 0 = as it is */
+    uint64_t max_memory;    /* bytes of private memory; 0: the profile's default */
+    uint64_t max_file_size; /* bytes of any one file written; 0: the profile's default */
 };
 
 struct sandbox_state {

@@ -334,3 +334,23 @@ enum status archive_reader_fill(struct archive_reader *reader, size_t n, struct 
     member->bytes = reader->bytes;
     return status;
 }
+
+enum status archive_reader_drain(struct archive_reader *reader, uint64_t n, bool *done,
+                                 struct err *err)
+{
+    int format = archive_format(reader->archive) & ARCHIVE_FORMAT_BASE_MASK;
+    enum status status = OK;
+    /* A zip's members are found by its directory: nothing needs to be unpacked to get past one. */
+    *done = reader->ended || format == ARCHIVE_FORMAT_ZIP;
+    for (uint64_t passed = 0; !*done && !status && passed < n;) {
+        const void *block;
+        size_t len = 0;
+        la_int64_t offset;
+        int result = archive_read_data_block(reader->archive, &block, &len, &offset);
+        *done = result != ARCHIVE_OK; /* the next header will say what is wrong, if anything */
+        passed += len;
+        reader->unpacked += len;
+        status = check_unpacked(reader, err);
+    }
+    return status;
+}

@@ -52,6 +52,11 @@ enum status archive_reader_next(struct archive_reader *reader, struct archive_me
 enum status archive_reader_fill(struct archive_reader *reader, size_t n, struct err *err);
 #define ARCHIVE_WHOLE SIZE_MAX /* all of it */
 
+/* Passes over up to `n` of the member's bytes that were not filled; *done once there are no more.
+ * Without it archive_reader_next does so in one go, for as long as that takes. */
+enum status archive_reader_drain(struct archive_reader *reader, uint64_t n, bool *done,
+                                 struct err *err);
+
 /* Does the content begin as an archive or a compressed file does? */
 bool archive_is_known(const void *bytes, size_t len);
 #define ARCHIVE_SNIFF 512 /* bytes that this wants to see */

@@ -19,7 +19,8 @@
 #include "engine/data/pack.h"
 #include "engine/worker/verb.h"
 
-#define MAX_LISTED 100 /* rejected members that result.json names; all are counted */
+#define DRAIN_BYTES (16u << 20)
+#define MAX_LISTED  100 /* rejected members that result.json names; all are counted */
 
 struct ingest {
     struct report *report;   /* borrowed */
@@ -119,17 +120,29 @@ static enum status take_member(struct ingest *ingest, const struct archive_membe
     return OK;
 }
 
+/* What is left of a member that was not wanted may be gigabytes: passed over in pieces, so that the
+ * parent hears of progress and is heard. */
+static enum status pass_over(struct ingest *ingest, int64_t size, struct err *err)
+{
+    enum status status;
+    bool done = false;
+    do {
+        status = report_check(ingest->report, err);
+        if (!status)
+            status = archive_reader_drain(ingest->reader, DRAIN_BYTES, &done, err);
+        report_progress(ingest->report, (int64_t)archive_reader_position(ingest->reader), size);
+    } while (!status && !done);
+    return status;
+}
+
 static enum status take_members(struct ingest *ingest, struct err *err)
 {
     struct archive_member *member;
     int64_t size = (int64_t)archive_reader_size(ingest->reader);
     enum status status;
-    while (!(status = report_check(ingest->report, err)) &&
-           !(status = archive_reader_next(ingest->reader, &member, err)) && member) {
-        if ((status = take_member(ingest, member, err)))
+    while (!(status = archive_reader_next(ingest->reader, &member, err)) && member)
+        if ((status = take_member(ingest, member, err)) || (status = pass_over(ingest, size, err)))
             return status;
-        report_progress(ingest->report, (int64_t)archive_reader_position(ingest->reader), size);
-    }
     if (!status)
         report_progress(ingest->report, size, size);
     return status;

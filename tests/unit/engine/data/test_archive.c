@@ -311,6 +311,40 @@ static void every_limit_holds(void **state)
     mem_free(path);
 }
 
+/* What nobody asks for counts all the same, piece by piece. */
+static void draining_passes_over_a_member_within_the_limits(void **state)
+{
+    struct archive_limits limits = archive_default_limits();
+    struct archive_reader *reader;
+    struct archive_member *member;
+    struct err err = {0};
+    char *path = write_bomb(state);
+    int pieces = 0, fd = open(path, O_RDONLY);
+    bool done = false;
+    assert_int_equal(archive_reader_open(fd, &limits, &reader, &err), OK);
+    assert_int_equal(archive_reader_next(reader, &member, &err), OK);
+    assert_int_equal(archive_reader_fill(reader, 100, &err), OK);
+    for (; !done; pieces++)
+        assert_int_equal(archive_reader_drain(reader, 100000, &done, &err), OK);
+    assert_in_range(pieces, 2, 20);
+    assert_int_equal(archive_reader_next(reader, &member, &err), OK);
+    assert_string_equal(member->name, "a/1");
+    archive_reader_close(reader);
+
+    limits.free_bytes = 1 << 18;
+    enum status status = archive_reader_open(fd, &limits, &reader, &err);
+    for (done = true; !status && done;) {
+        status = archive_reader_next(reader, &member, &err);
+        assert_true(status || member);
+        for (done = false; !status && !done;)
+            status = archive_reader_drain(reader, 1 << 16, &done, &err);
+    }
+    assert_int_equal(status, E_TOO_LARGE);
+    archive_reader_close(reader);
+    close(fd);
+    mem_free(path);
+}
+
 /* --- Writing -------------------------------------------------------------------------------- */
 
 static void the_same_files_give_the_same_bytes(void **state)
@@ -371,6 +405,7 @@ int main(void)
         IN_A_FOLDER(a_wrong_checksum_is_its_members_fault_alone),
         IN_A_FOLDER(a_bomb_ends_at_its_ratio_even_when_members_are_skipped),
         IN_A_FOLDER(every_limit_holds),
+        IN_A_FOLDER(draining_passes_over_a_member_within_the_limits),
         IN_A_FOLDER(the_same_files_give_the_same_bytes),
         IN_A_FOLDER(any_other_name_is_a_folder),
         IN_A_FOLDER(an_unfinished_archive_leaves_nothing),

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -180,6 +181,26 @@ static void a_path_that_is_not_there_is_named(void **state)
     assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+/* Debian 12's own kernel has ABI 2. */
+static void every_older_landlock_is_spoken(void **state)
+{
+    (void)state;
+    sandbox_need_landlock();
+    for (int abi = 1; abi <= landlock_abi(); abi++) {
+        struct sandbox_options options = sandbox_options_for(SANDBOX_PARSE);
+        struct err err;
+        int status;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                  landlock_enter(&options, abi, &err) == OK && open(sandbox_given, O_RDONLY) >= 0 &&
+                  open(sandbox_secret, O_RDONLY) < 0 &&
+                  open(sandbox_out_file, O_RDWR | O_CREAT | O_TRUNC, 0600) >= 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 1 << 8);
+    }
+}
+
 static void *wait_for_end(void *argument)
 {
     pause();
@@ -232,6 +253,7 @@ int main(void)
         cmocka_unit_test(privileges_and_core_dumps_are_given_up),
         cmocka_unit_test(a_required_sandbox_is_complete_or_refused),
         cmocka_unit_test(a_path_that_is_not_there_is_named),
+        cmocka_unit_test(every_older_landlock_is_spoken),
         cmocka_unit_test(it_is_refused_once_threads_run),
         cmocka_unit_test(off_is_off_and_names_are_known),
     };

@@ -137,9 +137,11 @@ bool exchange_body(struct exchange *exchange, const char *bytes, size_t len, siz
         body_free(exchange);
         buf_clear(&exchange->text);
     }
+    if (exchange->dropping)
+        *taken = len;
+    exchange->received += *taken;
     if (!exchange->dropping)
         return true;
-    *taken = len;
     exchange->dropped += len;
     bool file = exchange->request.body == BODY_FILE || exchange->request.body == BODY_FORM;
     return exchange->dropped <= DROP_LIMIT + (file ? exchange->env->app->max_upload : 0);

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -237,6 +238,20 @@ static enum MHD_Result on_headers(struct conversation *talk, const char *method)
     return send_reply(talk);
 }
 
+/* Whether the client hung up before its body was whole. libmicrohttpd polls on edges and takes a
+ * short read for the last news, so it would miss an end that came together with the last bytes
+ * until the idle timeout. */
+static bool has_hung_up(const struct conversation *talk)
+{
+    const struct exchange *exchange = talk->exchange;
+    if (exchange->received >= exchange->announced)
+        return false;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(talk->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    char byte;
+    return info && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* Takes what fits; the rest stays with libmicrohttpd until the connection is resumed. */
 static enum MHD_Result on_body(struct conversation *talk, const char *bytes, size_t *len)
 {
@@ -247,9 +262,9 @@ static enum MHD_Result on_body(struct conversation *talk, const char *bytes, siz
         bytes += taken;
         *len -= taken;
         if (*len > 0 && sleep_until_woken(talk))
-            break;
+            return MHD_YES;
     }
-    return MHD_YES;
+    return has_hung_up(talk) ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result on_promised_reply(struct conversation *talk)

@@ -177,6 +177,10 @@ static const char *const deadly[] = {
     "personality",
 };
 
+/* Seems to work and does nothing. OMP_PROC_BIND makes libgomp pin its threads and give up where it
+ * cannot, but the call could pin any process of this user: threads stay where they are. */
+static const char *const pretended[] = {"sched_setaffinity"};
+
 static struct scmp_arg_cmp comparison(const struct rule *rule)
 {
     struct scmp_arg_cmp compare = {.arg = rule->argument};
@@ -199,6 +203,17 @@ static struct scmp_arg_cmp comparison(const struct rule *rule)
 }
 
 /* A call that this architecture or this libseccomp does not know cannot be made either. */
+static int add_calls(scmp_filter_ctx filter, uint32_t action, const char *const *calls, size_t n)
+{
+    int error = 0;
+    for (size_t i = 0; i < n && error == 0; i++) {
+        int number = seccomp_syscall_resolve_name(calls[i]);
+        if (number >= 0)
+            error = seccomp_rule_add(filter, action, number, 0);
+    }
+    return error;
+}
+
 static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
 {
     int error = 0;
@@ -210,11 +225,10 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
         error =
             seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, rules[i].kind != ANY, &compare);
     }
-    for (size_t i = 0; i < ARRAY_LEN(deadly) && error == 0; i++) {
-        int number = seccomp_syscall_resolve_name(deadly[i]);
-        if (number >= 0)
-            error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, number, 0);
-    }
+    if (error == 0)
+        error = add_calls(filter, SCMP_ACT_ERRNO(0), pretended, ARRAY_LEN(pretended));
+    if (error == 0)
+        error = add_calls(filter, SCMP_ACT_KILL_PROCESS, deadly, ARRAY_LEN(deadly));
     return error;
 }
 

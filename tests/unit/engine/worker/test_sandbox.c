@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <locale.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -184,6 +185,14 @@ static int raise_limit(void)
     return sandbox_came(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
+/* Pins the parent to no processor at all, which the kernel would refuse: it was not asked. */
+static int pin_parent(void)
+{
+    cpu_set_t none;
+    CPU_ZERO(&none);
+    return sandbox_came(sched_setaffinity(getppid(), sizeof none, &none));
+}
+
 static int own_signals_of_file(void)
 {
     return sandbox_came(fcntl(0, F_SETOWN, getppid()));
@@ -198,6 +207,7 @@ static void nothing_outside_can_be_reached(void **state)
     assert_denied(signal_parent);
     assert_denied(signal_thread_of_parent);
     assert_denied(own_signals_of_file);
+    assert_allowed(pin_parent);
     assert_denied(fork_child);
     assert_denied(change_mode);
     assert_denied(truncate_given);

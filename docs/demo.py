@@ -70,10 +70,10 @@ class Server:
 def draw(folder, which, options):
     """A zip of labelled images: train/CLASS/*.png and valid/CLASS/*.png."""
     path = folder / f"images-{which}.zip"
-    subprocess.run([BUILD / "thaw-engine", "synth", "--set", which, "--out", path, "--size", str(SIZE),
-                    "--classes", str(options["classes"]), "--per-class", str(options["per_class"]),
-                    "--valid", str(options["valid"]), "--seed", "1"],
-                   check=True, stdout=subprocess.DEVNULL)
+    sizes = {"size": SIZE, **{key: options[key] for key in ("classes", "per_class", "valid")}}
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in sizes.items()]
+    subprocess.run([BUILD / "thaw-engine", "synth", "--set", which, "--out", path, "--seed", "1",
+                    *flags], check=True, stdout=subprocess.DEVNULL)
     return path
 
 

@@ -1,4 +1,4 @@
-"""The whole path with the real engine: drawn images, training, prediction; and what a kill costs."""
+"""The whole path with the real engine: drawn images, training, prediction; what a kill costs."""
 import os
 import signal
 import subprocess

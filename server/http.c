@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,11 +31,10 @@
 #include "server/sse.h"
 
 #define POOL_THREADS      2
-#define IDLE_SECONDS      60u
+#define IDLE_SECONDS      60
 #define CONNECTION_MEMORY (32u << 10) /* request line and headers must fit */
 #define READ_INCREMENT    (8u << 10)
-#define OTHER_FILES       256 /* descriptors beside the connections' */
-#define GRACE_SECONDS     2   /* for replies that are on their way when the server stops */
+#define GRACE_SECONDS     2 /* for replies that are on their way when the server stops */
 
 struct http {
     struct MHD_Daemon *daemon;
@@ -217,8 +215,7 @@ static enum MHD_Result send_reply(struct conversation *talk)
     return queued;
 }
 
-/* --- A request, callback by callback
- * -------------------------------------------------------------- */
+/* --- A request, callback by callback ---------------------------------------------------------- */
 
 static enum MHD_Result keep_header(void *context, enum MHD_ValueKind kind, const char *name,
                                    const char *value)
@@ -377,38 +374,40 @@ static void log_library(void *context, const char *format, va_list args)
               log_quote(quoted, sizeof(quoted), text));
 }
 
-/* --- Start and end
- * -------------------------------------------------------------------------------- */
-
-static void raise_file_limit(int max_connections)
+/* While draining nobody new comes in. (MHD_quiesce_daemon is meant for that, but races with its own
+ * threads and then aborts.) */
+static enum MHD_Result on_connect(void *context, const struct sockaddr *address, socklen_t len)
 {
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)max_connections + OTHER_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
-        log_event(LOG_WARN, "http", "few files may be open: not all connections can be served",
-                  "limit=%llu wanted=%llu", (unsigned long long)limit.rlim_cur,
-                  (unsigned long long)wanted);
+    struct http *http = context;
+    (void)address;
+    (void)len;
+    pthread_mutex_lock(&http->lock);
+    enum MHD_Result welcome = http->draining ? MHD_NO : MHD_YES;
+    pthread_mutex_unlock(&http->lock);
+    return welcome;
 }
+
+/* --- Start and end ---------------------------------------------------------------------------- */
 
 static struct MHD_Daemon *start_daemon(struct http *http, int fd, int max_connections)
 {
-    return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC,
-        0, NULL, NULL, on_request, http,                        /* */
-        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,          /* first: it is used at once */
-        MHD_OPTION_LISTEN_SOCKET, fd,                           /* */
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)POOL_THREADS,    /* */
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)max_connections, /* */
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,            /* */
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,  /* */
-        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT, /* */
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, http,                   /* */
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,              /* */
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL}, /* first: it is used at once */
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, POOL_THREADS, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, max_connections, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_INCREMENT, READ_INCREMENT, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, http},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, http},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+    return MHD_start_daemon(flags, 0, on_connect, http, on_request, http, MHD_OPTION_ARRAY, options,
+                            MHD_OPTION_END);
 }
 
 static void init_calmer(pthread_cond_t *calmer)
@@ -426,7 +425,7 @@ enum status http_start(const struct http_options *options, struct http **out, st
     enum status status = listen_open(options->host, options->port, &fd, err);
     if (status)
         return status;
-    raise_file_limit(options->max_connections);
+    listen_raise_file_limit(options->max_connections);
     struct http *http = mem_alloc(sizeof(*http));
     http->port = listen_port(fd);
     http->hub = options->hub;
@@ -457,9 +456,6 @@ const char *http_library_version(void)
 
 void http_drain(struct http *http)
 {
-    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd);
     hub_close(http->hub);
     pthread_mutex_lock(&http->lock);
     http->draining = true;

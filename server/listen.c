@@ -5,8 +5,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/log.h"
+
+#define OTHER_FILES 256 /* descriptors beside the connections' */
 
 static enum status bind_socket(int fd, const struct addrinfo *address, const char *host, int port,
                                struct err *err)
@@ -41,6 +46,20 @@ enum status listen_open(const char *host, int port, int *fd, struct err *err)
     if (status && *fd >= 0)
         close(*fd);
     return status;
+}
+
+void listen_raise_file_limit(int max_connections)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)max_connections + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        log_event(LOG_WARN, "http", "few files may be open: not all connections can be served",
+                  "limit=%llu wanted=%llu", (unsigned long long)limit.rlim_cur,
+                  (unsigned long long)wanted);
 }
 
 int listen_port(int fd)

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -14,7 +15,7 @@ static char *environment(const char *name)
     static char value[64];
     if (!variable_name || strcmp(name, variable_name) != 0)
         return NULL;
-    strncpy(value, variable_value, sizeof(value) - 1);
+    snprintf(value, sizeof(value), "%s", variable_value);
     return value;
 }
 

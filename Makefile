@@ -91,11 +91,13 @@ $(OUT)/thawd: $(call objects,server/main.c) $(call archives,server)
 $(OUT)/thaw-engine: $(call objects,engine/worker/main.c) $(call archives,engine)
 	$(call link,engine)
 
-# A changed set of flags rebuilds everything; an unchanged one nothing.
+# Files whose text changes only when it must: other flags rebuild everything, a source that came or
+# went makes the archives anew.
+stamp = @mkdir -p $(@D) && echo '$1' | cmp -s - $@ || echo '$1' > $@
 $(OUT)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(ENGINE_CFLAGS)' | cmp -s - $@ || \
-	    echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(ENGINE_CFLAGS)' > $@
+	$(call stamp,$(CC) $(CPPFLAGS) $(CFLAGS) $(ENGINE_CFLAGS))
+$(OUT)/sources: FORCE
+	$(call stamp,$(foreach f,$(FOLDERS),$(call sources,$f)))
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
@@ -106,8 +108,8 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 $(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
 
 define archive_rule
-$(call archive,$1): $(call objects,$(call sources,$1))
-	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
+$(call archive,$1): $(call objects,$(call sources,$1)) $(OUT)/sources
+	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach f,$(FOLDERS),$(eval $(call archive_rule,$f)))
 

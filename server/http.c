@@ -30,11 +30,12 @@
 #include "server/router.h"
 #include "server/sse.h"
 
-#define POOL_THREADS      2
-#define IDLE_SECONDS      60
-#define CONNECTION_MEMORY (32u << 10) /* request line and headers must fit */
-#define READ_INCREMENT    (8u << 10)
-#define GRACE_SECONDS     2 /* for replies that are on their way when the server stops */
+#define POOL_THREADS 2
+#define IDLE_SECONDS 60
+#define CONNECTION_MEMORY                                                                          \
+    (16u << 10) /* request line and headers must fit, and each stream has it */
+#define READ_INCREMENT (8u << 10)
+#define GRACE_SECONDS  2 /* for replies that are on their way when the server stops */
 
 struct http {
     struct MHD_Daemon *daemon;

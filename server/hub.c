@@ -368,7 +368,8 @@ static void keep_alive(struct stream *stream)
 static enum stream_state refill(struct stream *stream)
 {
     struct hub *hub = stream->hub;
-    buf_clear(&stream->pending);
+    buf_deinit(&stream->pending); /* most streams sleep most of the time: keep no memory */
+    buf_init(&stream->pending, MAX_PENDING);
     stream->written = 0;
     pthread_mutex_lock(&hub->lock);
     if (stream->last || hub->closing) {

@@ -23,7 +23,10 @@ CLASSIFIER = ("head.", "fc.", "classifier.")
 class MaskedDropout(nn.Module):
     """Multiplies by the mask that the engine drew."""
 
-    mask = None
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+        self.mask = None
 
     def forward(self, x):
         return x * self.mask if self.training and self.mask is not None else x
@@ -37,18 +40,19 @@ class ConcatPool(nn.Module):
         return torch.cat([average if self.smooth else x.amax((2, 3)), average], 1)
 
 
-def new_head(channels, classes, form):
+def new_head(channels, classes, form, dropout):
+    """fastai's create_head; `dropout` makes a layer from its share."""
     bias = form == "v1"
     return nn.Sequential(
-        ConcatPool(), nn.Flatten(), nn.BatchNorm1d(2 * channels), MaskedDropout(),
+        ConcatPool(), nn.Flatten(), nn.BatchNorm1d(2 * channels), dropout(.25),
         nn.Linear(2 * channels, HIDDEN, bias=bias), nn.ReLU(), nn.BatchNorm1d(HIDDEN),
-        MaskedDropout(), nn.Linear(HIDDEN, classes, bias=bias))
+        dropout(.5), nn.Linear(HIDDEN, classes, bias=bias))
 
 
 class Transfer(nn.Module):
     """torchvision's network up to the cut, then the head."""
 
-    def __init__(self, architecture, form, classes):
+    def __init__(self, architecture, form, classes, dropout=nn.Dropout):
         super().__init__()
         whole = getattr(torchvision.models, architecture)()
         cut = ("avgpool", "fc", "classifier")
@@ -56,7 +60,7 @@ class Transfer(nn.Module):
         for name in self.body:
             setattr(self, name, getattr(whole, name))
         channels = 2048 if architecture == "resnet50" else 512
-        self.head = new_head(channels, classes, form)
+        self.head = new_head(channels, classes, form, dropout)
 
     def forward(self, x):
         for name in self.body:
@@ -80,7 +84,7 @@ def smooth(module):
 def with_masks(module):
     for name, child in module.named_children():
         if isinstance(child, nn.Dropout):
-            setattr(module, name, MaskedDropout())
+            setattr(module, name, MaskedDropout(child.p))
         else:
             with_masks(child)
 
@@ -211,8 +215,9 @@ class Twin:
              for (group, decays), values in groups.items()], eps=o["eps"])
 
     def step(self, k):
+        settings = self.case["optimizer"]
         for group in self.optimizer.param_groups:
-            group["betas"] = (self.case["optimizer"]["momentum"][k], self.case["optimizer"]["beta2"])
+            group["betas"] = (settings["momentum"][k], settings["beta2"])
         self.optimizer.step()
 
     def moments(self):

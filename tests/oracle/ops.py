@@ -144,16 +144,20 @@ class Builder:
 
 
 CONVS = [  # n, h, w, in, out, kernel, stride, padding, bias
-    (1, 1, 1, 3, 16, 1, 1, 0, True), (2, 5, 7, 3, 16, 1, 1, 0, False), (5, 3, 3, 17, 3, 1, 1, 0, True),
-    (2, 8, 8, 64, 64, 1, 1, 0, False), (2, 7, 9, 16, 64, 1, 2, 0, False), (1, 6, 6, 64, 17, 1, 2, 0, True),
-    (1, 3, 3, 3, 3, 3, 1, 0, True), (1, 1, 1, 16, 16, 3, 1, 1, True), (2, 5, 5, 3, 64, 3, 1, 1, False),
-    (5, 7, 5, 16, 17, 3, 1, 1, True), (2, 13, 11, 17, 16, 3, 1, 1, False), (2, 14, 14, 64, 64, 3, 1, 1, False),
-    (2, 14, 14, 16, 64, 3, 1, 1, True), (1, 28, 28, 64, 64, 3, 1, 1, False), (1, 9, 9, 64, 3, 3, 1, 1, True),
-    (5, 4, 4, 64, 64, 3, 1, 1, False), (5, 2, 2, 64, 64, 3, 1, 1, False), (2, 12, 12, 48, 192, 3, 1, 1, True),
-    (2, 9, 9, 3, 16, 3, 2, 0, True), (2, 10, 12, 16, 17, 3, 2, 1, False), (5, 7, 7, 64, 64, 3, 2, 1, False),
-    (1, 15, 17, 17, 64, 3, 2, 1, True), (2, 2, 2, 64, 16, 3, 2, 1, False), (2, 13, 13, 3, 64, 7, 2, 3, False),
-    (1, 24, 22, 3, 64, 7, 2, 3, True), (2, 11, 11, 16, 16, 5, 1, 2, True), (2, 7, 7, 16, 17, 2, 2, 0, False),
-    (1, 8, 8, 16, 16, 3, 1, 2, False),
+    (1, 1, 1, 3, 16, 1, 1, 0, True), (2, 5, 7, 3, 16, 1, 1, 0, False),
+    (5, 3, 3, 17, 3, 1, 1, 0, True), (2, 8, 8, 64, 64, 1, 1, 0, False),
+    (2, 7, 9, 16, 64, 1, 2, 0, False), (1, 6, 6, 64, 17, 1, 2, 0, True),
+    (1, 3, 3, 3, 3, 3, 1, 0, True), (1, 1, 1, 16, 16, 3, 1, 1, True),
+    (2, 5, 5, 3, 64, 3, 1, 1, False), (5, 7, 5, 16, 17, 3, 1, 1, True),
+    (2, 13, 11, 17, 16, 3, 1, 1, False), (2, 14, 14, 64, 64, 3, 1, 1, False),
+    (2, 14, 14, 16, 64, 3, 1, 1, True), (1, 28, 28, 64, 64, 3, 1, 1, False),
+    (1, 9, 9, 64, 3, 3, 1, 1, True), (5, 4, 4, 64, 64, 3, 1, 1, False),
+    (5, 2, 2, 64, 64, 3, 1, 1, False), (2, 12, 12, 48, 192, 3, 1, 1, True),
+    (2, 9, 9, 3, 16, 3, 2, 0, True), (2, 10, 12, 16, 17, 3, 2, 1, False),
+    (5, 7, 7, 64, 64, 3, 2, 1, False), (1, 15, 17, 17, 64, 3, 2, 1, True),
+    (2, 2, 2, 64, 16, 3, 2, 1, False), (2, 13, 13, 3, 64, 7, 2, 3, False),
+    (1, 24, 22, 3, 64, 7, 2, 3, True), (2, 11, 11, 16, 16, 5, 1, 2, True),
+    (2, 7, 7, 16, 17, 2, 2, 0, False), (1, 8, 8, 16, 16, 3, 1, 2, False),
 ]
 
 POOLS = [  # n, h, w, c, kernel, stride, padding, ceil
@@ -163,8 +167,8 @@ POOLS = [  # n, h, w, c, kernel, stride, padding, ceil
     (1, 3, 3, 64, 3, 1, 1, False), (5, 2, 2, 16, 3, 2, 1, False), (1, 4, 4, 16, 4, 4, 0, False),
 ]
 
-NORMS = [(1, 3, 5, 3), (2, 4, 4, 16), (5, 1, 1, 17), (5, 7, 3, 64), (2, 13, 11, 17), (1, 28, 28, 64),
-         (2, 1, 3, 3), (8, 2, 2, 192)]
+NORMS = [(1, 3, 5, 3), (2, 4, 4, 16), (5, 1, 1, 17), (5, 7, 3, 64), (2, 13, 11, 17),
+         (1, 28, 28, 64), (2, 1, 3, 3), (8, 2, 2, 192)]
 
 IMAGES = [(1, 1, 1, 3), (2, 5, 7, 17), (5, 4, 4, 64), (1, 9, 9, 16)]
 
@@ -319,22 +323,26 @@ def small_net(b, x, smooth=False, classes=5):
     return b.linear(b.dropout(x, .5), classes)
 
 
+def start(b, mode, shape):
+    return b.image(*shape) if mode == "infer" else b.observed(b.normal(*shape))
+
+
 def graphs():
     """Small networks: what is fused, read twice, overwritten, frozen or folded."""
     for mode, shape in itertools.product(("train", "infer"), ((2, 7, 9, 16), (5, 4, 4, 64))):
         where = f"{mode} {text(*shape)}"
         b = Builder(f"residual block {where}")
-        residual(b, b.image(*shape) if mode == "infer" else b.observed(b.normal(*shape)), shape[3], 1)
+        residual(b, start(b, mode, shape), shape[3], 1)
         yield b.done(mode=mode)
         b = Builder(f"residual block, stride 2 {where}")
-        residual(b, b.image(*shape) if mode == "infer" else b.observed(b.normal(*shape)), 32, 2)
+        residual(b, start(b, mode, shape), 32, 2)
         yield b.done(mode=mode)
         b = Builder(f"two residual blocks {where}")
         x = b.conv(b.image(*shape), shape[3], 3)
         residual(b, residual(b, x, shape[3], 1), shape[3], 1)
         yield b.done(mode=mode)
         b = Builder(f"fire module {where}")
-        fire(b, b.image(*shape) if mode == "infer" else b.observed(b.normal(*shape)), 16, 64)
+        fire(b, start(b, mode, shape), 16, 64)
         yield b.done(mode=mode)
         b = Builder(f"value read four times {where}")
         x = b.relu(b.conv(b.image(*shape), 16, 3))
@@ -347,7 +355,8 @@ def graphs():
         b.conv(y, 16, 1)
         yield b.done(mode=mode)
     for frozen, norms_train in itertools.product((0, 1, 2), (True, False)):
-        b = Builder(f"small net, {frozen} groups frozen, norms {'train' if norms_train else 'stored'}")
+        norms_do = "train" if norms_train else "stored"
+        b = Builder(f"small net, {frozen} groups frozen, norms {norms_do}")
         small_net(b, b.image(16, 33, 31, 3))
         yield b.done(labels=b.random.randint(0, 5, 16), frozen_groups=frozen,
                      frozen_norm_trains=norms_train, bound=NET_BOUND)

@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave t
 import torch
 
 import checks
-from compare import Report
+from comparison import Report
 from engine import ROOT, Engine
 
 

@@ -26,7 +26,7 @@ class Check:
 
     def __init__(self, name):
         self.name = name
-        self.worst, self.error, self.bound, self.what = -1.0, 0.0, 0.0, "nothing compared"
+        self.worst, self.error, self.bound, self.what = -1.0, 0.0, 0.0, ""
         self.problems = []
         self.comparisons = 0
 

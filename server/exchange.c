@@ -91,9 +91,19 @@ static const struct {
     {"Idempotency-Key", OURS(idempotency_key)},
 };
 
-/* A header that decides something and is there twice with two values is an attack or a mistake. */
+static void refuse_header(struct exchange *exchange, const char *name, const char *why)
+{
+    struct err err = {0};
+    err_set(&err, E_SYNTAX, "The header \"%.40s\" %s.", name, why);
+    exchange_fail(exchange, &err);
+}
+
+/* A name with a blank in it is read as one thing here and as another by some proxy: refused, as is
+ * a header that decides something and is there twice with two values. */
 void exchange_header(struct exchange *exchange, const char *name, const char *value)
 {
+    if (strpbrk(name, " \t"))
+        refuse_header(exchange, name, "has a blank in its name");
     for (size_t i = 0; i < ARRAY_LEN(known_headers); i++) {
         if (strcasecmp(name, known_headers[i].name) != 0)
             continue;
@@ -103,10 +113,7 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
         if (!old) {
             memcpy(at, &copy, sizeof(copy));
         } else if (strcmp(old, value) != 0) {
-            struct err err = {0};
-            err_set(&err, E_SYNTAX, "The header %s is there twice with different values.",
-                    known_headers[i].name);
-            exchange_fail(exchange, &err);
+            refuse_header(exchange, known_headers[i].name, "is there twice and differs");
         }
     }
 }
@@ -198,9 +205,13 @@ static uint64_t max_body(const struct exchange *exchange)
 static enum status check_length(struct exchange *exchange, struct err *err)
 {
     const char *text = exchange->headers.content_length;
+    const char *encoding = exchange->headers.transfer_encoding;
+    if (encoding && (text || strcasecmp(encoding, "chunked") != 0))
+        return err_set(err, E_SYNTAX,
+                       "The body's length is not clear: it is given by Content-Length or by "
+                       "Transfer-Encoding: chunked, and by one of them only.");
     errno = 0;
     exchange->announced = text ? strtoull(text, NULL, 10) : 0;
-    exchange->has_body = exchange->announced > 0 || exchange->headers.transfer_encoding;
     if (exchange->announced > max_body(exchange) || errno == ERANGE)
         return err_set(err, E_TOO_LARGE, "The body has %.24s bytes; at most %llu are taken here%s.",
                        text, (unsigned long long)max_body(exchange),

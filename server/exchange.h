@@ -47,8 +47,8 @@ struct exchange {
     char allow[64];     /* for a 405 */
 
     /* The body, while it comes in. */
-    bool has_body, dropping; /* dropping: the rest is not wanted */
-    uint64_t announced;      /* Content-Length; 0: none or unknown */
+    bool dropping;      /* the rest is not wanted */
+    uint64_t announced; /* Content-Length; 0: none or unknown */
     uint64_t received, dropped;
     struct buf text;    /* a JSON body */
     size_t field_bytes; /* of all text parts */

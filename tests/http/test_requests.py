@@ -255,6 +255,17 @@ def test_a_bad_content_length_is_refused(server, length):
     assert server.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("headers", [
+    "Transfer-Encoding: chunked\r\nContent-Length: 5", "Transfer-Encoding: gzip",
+    "Transfer-Encoding: gzip, chunked", "Content-Length : 5", "Transfer-Encoding : chunked",
+    "Content-Length: 5\r\nContent-Length: 6", "Host : evil"])
+def test_a_request_that_a_proxy_might_read_otherwise_is_refused(server, headers):
+    status, _, _ = server.raw(f"POST /v1/jobs HTTP/1.1\r\nHost: localhost:{server.port}\r\n"
+                              f"{headers}\r\n\r\n0\r\n\r\n".encode())
+    assert status == 400
+    assert server.get("/healthz").status_code == 200
+
+
 def test_every_reply_tells_browsers_to_trust_nothing(server):
     for path in ["/healthz", "/v1/jobs", "/nothing"]:
         headers = server.get(path).headers

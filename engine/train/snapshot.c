@@ -48,6 +48,7 @@ static const struct {
     {"total_steps", offsetof(struct position, total_steps)},
     {"optim_steps", offsetof(struct position, optim_steps)},
     {"loss_count", offsetof(struct position, loss.count)},
+    {"threads", offsetof(struct position, threads)},
 };
 
 static int64_t *counter(struct position *position, size_t i)
@@ -61,6 +62,7 @@ static char *position_text(const struct position *position)
     struct json *json = json_new_object();
     for (size_t i = 0; i < ARRAY_LEN(counters); i++)
         json_set_integer(json, counters[i].key, *counter(&copy, i));
+    json_set_string(json, "plans", position->plans);
     json_set_number(json, "loss_average", position->loss.average);
     scores_set(&position->latest, json_set_object(json, "latest"));
     scores_set(&position->best, json_set_object(json, "best"));
@@ -81,6 +83,7 @@ static enum status position_parse(const char *text, struct position *position, s
         if (*counter(&p, i) < 0)
             status = err_set(err, E_INVALID, "its position lacks \"%s\"", counters[i].key);
     }
+    snprintf(p.plans, sizeof p.plans, "%s", json_string(json, "plans", ""));
     p.loss.average = json_number(json, "loss_average", NAN);
     p.latest = scores_parse(json_get(json, "latest"));
     p.best = scores_parse(json_get(json, "best"));

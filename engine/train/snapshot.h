@@ -27,6 +27,8 @@ struct position {
     int64_t optim_steps; /* the optimiser's, since its last reset */
     struct smooth_loss loss;
     struct scores latest, best; /* of the last and the best epoch; NaN = none yet */
+    int64_t threads;            /* how it was computed so far: with other threads or kernels */
+    char plans[SHA256_HEX];     /* (digest of all plans) sums round differently */
 };
 
 struct position position_start(void);

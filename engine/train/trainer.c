@@ -316,8 +316,17 @@ static enum status run_stage(struct trainer *t, struct err *err)
 
 /* --- the whole run ---------------------------------------------------------------------------- */
 
+/* Sums of floats depend on their order, which threads and kernels decide. */
+static void warn_if_computed_differently(struct trainer *t, const char *plans)
+{
+    if (t->at.threads != t->threads || strcmp(t->at.plans, plans) != 0)
+        events_warning(&t->events, "computed_differently",
+                       "The run goes on with other threads or kernels than it began with: its "
+                       "weights will differ in the last bits from an uninterrupted run's.");
+}
+
 /* Takes up the newest resume file, if there is one. */
-static enum status resume(struct trainer *t, struct err *err)
+static enum status resume(struct trainer *t, const char *plans, struct err *err)
 {
     char warning[SNAPSHOT_WARNING];
     bool found;
@@ -333,6 +342,7 @@ static enum status resume(struct trainer *t, struct err *err)
         t->at.step > t->run.recipe.stages[t->at.stage].schedule.steps)
         return err_set(err, E_INVALID, "The resume file stands at a step that the job lacks.");
     t->optim.steps = t->at.optim_steps;
+    warn_if_computed_differently(t, plans);
     events_log(&t->events, "Going on from stage %lld, step %lld.", (long long)t->at.stage + 1,
                (long long)t->at.step);
     return OK;
@@ -386,7 +396,9 @@ enum status trainer_run(const struct trainer_options *options, const struct trai
     if (status == OK) {
         hooks->started(hooks->context, t.threads, plans);
         t.resume_written = clock_seconds();
-        status = resume(&t, err);
+        status = resume(&t, plans, err);
+        t.at.threads = t.threads;
+        memcpy(t.at.plans, plans, sizeof t.at.plans);
     }
     if (status == OK)
         status = run_stages(&t, err);

@@ -18,6 +18,7 @@ struct report {
     int fd;                      /* the wire, borrowed; -1 when run by hand */
     enum report_request request; /* the strongest one so far that stays */
     bool checkpoint;             /* asked for since the last poll */
+    bool gone;                   /* nobody listens any more */
     double last_progress;
 };
 
@@ -65,23 +66,33 @@ static void strengthen(struct report *report, enum report_request request)
         report->request = request;
 }
 
+/* The parent cannot be reached, or speaks nonsense: the work is for nobody. */
+static void note_gone(struct report *report)
+{
+    report->gone = true;
+    strengthen(report, REQUEST_CANCEL);
+}
+
 static void send_text(struct report *report, const struct json *header)
 {
     char *text = json_text(header);
     if (puts(text) == EOF || fflush(stdout) == EOF)
-        strengthen(report, REQUEST_CANCEL);
+        note_gone(report);
     mem_free(text);
 }
 
 void report_send(struct report *report, const struct json *header)
 {
     struct err err;
+    if (report->gone)
+        return;
     if (report->fd < 0) {
         send_text(report, header);
     } else if (frame_write(report->fd, header, NULL, 0, &err) != OK) {
-        log_event(LOG_ERROR, "report", "a header could not be sent", "type=%s detail=\"%s\"",
-                  json_string(header, "type", ""), err.detail);
-        strengthen(report, REQUEST_CANCEL);
+        char quoted[sizeof err.detail];
+        log_event(LOG_ERROR, "report", "a header could not be sent", "type=%s detail=%s",
+                  json_string(header, "type", ""), log_quote(quoted, sizeof quoted, err.detail));
+        note_gone(report);
     }
 }
 
@@ -195,13 +206,13 @@ static bool readable(int fd, int timeout_ms)
     return n > 0 || (n < 0 && errno != EINTR);
 }
 
-/* Reads the frame that waits. A parent that is gone, or speaks nonsense, asks for cancellation. */
+/* Reads the frame that waits. */
 static void read_request(struct report *report)
 {
     struct frame frame = {0};
     struct err err;
     if (frame_read(report->fd, 0, &frame, &err) != OK)
-        strengthen(report, REQUEST_CANCEL);
+        note_gone(report);
     else
         note_request(report, frame.header);
     frame_deinit(&frame);
@@ -239,8 +250,10 @@ enum status report_receive(struct report *report, int timeout_ms, size_t max_pay
         if (!readable(report->fd, timeout_ms))
             return OK;
         enum status status = frame_read(report->fd, max_payload, frame, err);
-        if (status != OK)
+        if (status != OK) {
+            note_gone(report);
             return status;
+        }
         if (!note_request(report, frame->header))
             return OK;
         frame_deinit(frame);

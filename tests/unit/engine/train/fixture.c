@@ -53,7 +53,7 @@ void fixture_init(struct fixture *fixture, int n_items)
 {
     static const char *const names[] = {"blue", "red"};
     struct err err;
-    *fixture = (struct fixture){.folder = "/tmp/thaw-test-XXXXXX"};
+    *fixture = (struct fixture){.folder = "/tmp/thaw-test-XXXXXX", .threads = 2};
     assert_non_null(mkdtemp(fixture->folder));
     snprintf(fixture->pack, sizeof fixture->pack, "%s/pack", fixture->folder);
     snprintf(fixture->index, sizeof fixture->index, "%s/index", fixture->folder);
@@ -134,7 +134,7 @@ enum status fixture_run(struct fixture *fixture, const char *spec, const char *w
                                       .index = fixture->index,
                                       .weights = weights,
                                       .folder = fixture->out,
-                                      .threads = 2};
+                                      .threads = fixture->threads};
     struct trainer_hooks hooks = {
         .context = fixture, .started = started, .send = send, .poll = poll_requests};
     fixture->polls = 0;

@@ -81,6 +81,8 @@ static struct position some_position(void)
     at.step = 17;
     at.total_steps = 117;
     at.optim_steps = 17;
+    at.threads = 3;
+    memset(at.plans, 'a', sizeof at.plans - 1);
     at.loss = (struct smooth_loss){.1 + .2, 17};
     at.latest = (struct scores){.5, 1. / 3, .75, .25};
     return at;
@@ -133,6 +135,7 @@ static void what_was_written_comes_back_to_the_last_bit(void **state)
     assert_true(back.loss.average == at.loss.average && back.loss.count == 17);
     assert_true(back.generation == 1 && back.stage == 1 && back.step == 17);
     assert_true(back.total_steps == 117 && back.optim_steps == 17);
+    assert_true(back.threads == 3 && strcmp(back.plans, at.plans) == 0);
     assert_true(back.latest.valid_loss == 1. / 3 && isnan(back.best.valid_loss));
     graph_free(graph);
 }

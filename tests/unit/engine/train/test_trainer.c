@@ -190,6 +190,21 @@ static void a_checkpoint_asked_for_is_what_a_killed_run_goes_on_from(void **stat
     json_free(log);
 }
 
+static void going_on_with_other_threads_is_told(void **state)
+{
+    struct fixture *f = *state;
+    f->request = TRAINER_PAUSE;
+    f->request_at = 2;
+    run_ok(f, TWO_STAGES, NULL);
+    assert_int_equal(fixture_count(f, "warning"), 0);
+    f->request_at = 0;
+    f->threads = 1;
+    run_ok(f, TWO_STAGES, NULL);
+    struct json *warning = fixture_event(f, "warning", 0);
+    assert_string_equal(json_string(warning, "code", ""), "computed_differently");
+    json_free(warning);
+}
+
 static void another_spec_does_not_go_on_from_this_ones_files(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +435,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_checkpoint_asked_for_is_what_a_killed_run_goes_on_from,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(going_on_with_other_threads_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_spec_does_not_go_on_from_this_ones_files, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_frozen_does_not_change_a_bit, set_up, tear_down),

@@ -7,13 +7,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/core/plan.h"
-#include "engine/data/loader.h"
 #include "engine/op/xent.h"
 #include "engine/train/events.h"
 #include "engine/train/optim.h"
 #include "engine/train/run.h"
 #include "engine/train/snapshot.h"
+#include "engine/train/stage.h"
 
 #define RESUME_INTERVAL 120.0 /* seconds; at each epoch's end anyway */
 
@@ -24,72 +23,14 @@ struct trainer {
     struct events events;
     struct position at;
     struct optim optim;
-    struct plan *train_plan, *valid_plan; /* owned, of the present stage */
-    struct loader *train, *valid;         /* owned, of the present stage; valid may be NULL */
-    double resume_written;                /* when */
+    struct stage stage;    /* owned: the present one's plans and loaders */
+    double resume_written; /* when */
     double epoch_began;
     bool want_checkpoint, want_pause, want_cancel;
     bool paused;
 };
 
-/* --- a stage's plans and loaders -------------------------------------------------------------- */
-
-static enum status open_plans(struct trainer *t, const struct recipe_stage *stage, struct err *err)
-{
-    struct plan_options options = {
-        .mode = PLAN_TRAIN,
-        .batch = stage->batch,
-        .height = stage->size,
-        .width = stage->size,
-        .frozen_groups = stage->frozen_groups,
-        .frozen_norm_trains = t->run.recipe.frozen_norm_trains,
-    };
-    enum status status = plan_new(t->run.graph, &options, &t->train_plan, err);
-    options.mode = PLAN_INFER;
-    if (status == OK && t->run.split.n_valid > 0)
-        status = plan_new(t->run.graph, &options, &t->valid_plan, err);
-    return status;
-}
-
-static void close_plans(struct trainer *t)
-{
-    plan_free(t->train_plan);
-    plan_free(t->valid_plan);
-    t->train_plan = t->valid_plan = NULL;
-}
-
-static enum status open_loaders(struct trainer *t, const struct recipe_stage *stage,
-                                struct err *err)
-{
-    const struct split *split = &t->run.split;
-    struct loader_options options = {
-        .pass = LOADER_TRAIN,
-        .items = split->train,
-        .n_items = split->n_train,
-        .batch_size = (int)stage->batch,
-        .size = (int)stage->size,
-        .threads = t->threads,
-        .seed = t->run.recipe.seed,
-        .augment = stage->augment,
-    };
-    enum status status = loader_open(t->run.pack, &options, &t->train, err);
-    options.pass = LOADER_VALID;
-    options.items = split->valid;
-    options.n_items = split->n_valid;
-    if (status == OK && split->n_valid > 0)
-        status = loader_open(t->run.pack, &options, &t->valid, err);
-    if (status == OK && loader_steps(t->train) != stage->steps_per_epoch)
-        status = err_set(err, E_INTERNAL, "The loader has %lld steps an epoch, not %lld.",
-                         (long long)loader_steps(t->train), (long long)stage->steps_per_epoch);
-    return status;
-}
-
-static void close_loaders(struct trainer *t)
-{
-    loader_close(t->train);
-    loader_close(t->valid);
-    t->train = t->valid = NULL;
-}
+/* --- before the first step --- */
 
 /* Makes every stage's plans once, in order, before the first step: what does not fit memory is
  * known at once, the plans' digest names how this run computes, and parameters take the layouts
@@ -99,12 +40,12 @@ static enum status try_plans(struct trainer *t, char hex[SHA256_HEX], struct err
     struct sha256 *digest = sha256_new();
     enum status status = OK;
     for (int i = 0; status == OK && i < t->run.recipe.n_stages; i++) {
-        status = open_plans(t, &t->run.recipe.stages[i], err);
+        status = stage_open_plans(&t->stage, &t->run, i, err);
         if (status == OK) {
-            plan_hash(t->train_plan, hex);
+            plan_hash(t->stage.train_plan, hex);
             sha256_update(digest, hex, strlen(hex));
         }
-        close_plans(t);
+        stage_close(&t->stage);
     }
     uint8_t bytes[SHA256_BYTES];
     sha256_finish(digest, bytes);
@@ -192,19 +133,19 @@ static enum status train_step(struct trainer *t, const struct recipe_stage *stag
 {
     double began = clock_seconds();
     struct batch batch;
-    enum status status = loader_next(t->train, &batch, err);
+    enum status status = loader_next(t->stage.train, &batch, err);
     if (status != OK)
         return status;
     if (batch.count != stage->batch)
         return err_set(err, E_INTERNAL, "The loader gave %d items, not %lld.", batch.count,
                        (long long)stage->batch);
-    load_rows(t->train_plan, &batch, stage->size);
-    plan_forward(t->train_plan, t->run.recipe.seed, (uint64_t)t->at.total_steps);
-    double loss = xent_loss(plan_output(t->train_plan), batch.labels, batch.count, t->run.classes,
-                            plan_output_gradient(t->train_plan), NULL);
+    load_rows(t->stage.train_plan, &batch, stage->size);
+    plan_forward(t->stage.train_plan, t->run.recipe.seed, (uint64_t)t->at.total_steps);
+    double loss = xent_loss(plan_output(t->stage.train_plan), batch.labels, batch.count,
+                            t->run.classes, plan_output_gradient(t->stage.train_plan), NULL);
     if (!isfinite(loss))
         return loss_is_nan(t, "training loss", err);
-    plan_backward(t->train_plan);
+    plan_backward(t->stage.train_plan);
     double rates[ZOO_MAX_GROUPS];
     recipe_rates(stage, t->run.graph->n_groups, t->at.step, rates);
     optim_step(&t->optim, t->run.graph, rates, schedule_momentum(&stage->schedule, t->at.step));
@@ -219,17 +160,17 @@ static enum status validate(struct trainer *t, const struct recipe_stage *stage,
                             struct evaluation *evaluation, struct err *err)
 {
     *evaluation = (struct evaluation){0};
-    if (!t->valid)
+    if (!t->stage.valid)
         return OK;
     double began = clock_seconds();
     struct batch batch;
     enum status status;
-    plan_refresh(t->valid_plan);
-    loader_begin(t->valid, 0, 0, 0);
-    while ((status = loader_next(t->valid, &batch, err)) == OK && batch.count > 0) {
-        load_rows(t->valid_plan, &batch, stage->size);
-        plan_forward(t->valid_plan, 0, 0);
-        evaluation_add(evaluation, plan_output(t->valid_plan), batch.labels, batch.count,
+    plan_refresh(t->stage.valid_plan);
+    loader_begin(t->stage.valid, 0, 0, 0);
+    while ((status = loader_next(t->stage.valid, &batch, err)) == OK && batch.count > 0) {
+        load_rows(t->stage.valid_plan, &batch, stage->size);
+        plan_forward(t->stage.valid_plan, 0, 0);
+        evaluation_add(evaluation, plan_output(t->stage.valid_plan), batch.labels, batch.count,
                        t->run.classes);
         take_requests(t);
         if (t->want_cancel)
@@ -263,7 +204,7 @@ static enum status end_epoch(struct trainer *t, const struct recipe_stage *stage
     if (status != OK)
         return status;
     t->at.latest = scores_from(&t->at.loss, &evaluation);
-    if (t->valid && !isfinite(t->at.latest.valid_loss))
+    if (t->stage.valid && !isfinite(t->at.latest.valid_loss))
         return loss_is_nan(t, "validation loss", err);
     events_epoch(&t->events, &t->at, clock_seconds() - t->epoch_began);
     status = note_best(t, err);
@@ -280,7 +221,7 @@ static enum status run_epoch(struct trainer *t, const struct recipe_stage *stage
     int64_t end = (epoch + 1) * stage->steps_per_epoch;
     enum status status = OK;
     t->epoch_began = clock_seconds();
-    loader_begin(t->train, (uint32_t)t->at.stage, (uint32_t)epoch,
+    loader_begin(t->stage.train, (uint32_t)t->at.stage, (uint32_t)epoch,
                  t->at.step % stage->steps_per_epoch);
     while (status == OK && !t->paused && t->at.step < end) {
         status = train_step(t, stage, err);
@@ -298,9 +239,9 @@ static enum status run_stage(struct trainer *t, struct err *err)
     if (t->at.step == stage->schedule.steps)
         return OK; /* resumed from the file that its last epoch wrote */
     t->run.info.image_size = (int)stage->size;
-    enum status status = open_plans(t, stage, err);
+    enum status status = stage_open_plans(&t->stage, &t->run, t->at.stage, err);
     if (status == OK)
-        status = open_loaders(t, stage, err);
+        status = stage_open_loaders(&t->stage, &t->run, t->at.stage, t->threads, err);
     if (status == OK && t->at.step == 0) {
         optim_reset(&t->optim, t->run.graph);
         t->at.loss = (struct smooth_loss){0};
@@ -309,8 +250,7 @@ static enum status run_stage(struct trainer *t, struct err *err)
         events_stage(&t->events, t->at.stage);
     while (status == OK && !t->paused && t->at.step < stage->schedule.steps)
         status = run_epoch(t, stage, err);
-    close_loaders(t);
-    close_plans(t);
+    stage_close(&t->stage);
     return status;
 }
 

@@ -197,8 +197,18 @@ static enum status end_stage(struct trainer *t, struct err *err)
     return write_slot(t, slot, NULL, err);
 }
 
+/* Lets the loader decode ahead from where the run stands. */
+static void begin_loading(struct trainer *t, const struct recipe_stage *stage)
+{
+    if (t->at.step < stage->schedule.steps)
+        loader_begin(t->stage.train, (uint32_t)t->at.stage,
+                     (uint32_t)(t->at.step / stage->steps_per_epoch),
+                     t->at.step % stage->steps_per_epoch);
+}
+
 static enum status end_epoch(struct trainer *t, const struct recipe_stage *stage, struct err *err)
 {
+    begin_loading(t, stage); /* the next epoch's first batches, while this one is validated */
     struct evaluation evaluation;
     enum status status = validate(t, stage, &evaluation, err);
     if (status != OK)
@@ -221,8 +231,6 @@ static enum status run_epoch(struct trainer *t, const struct recipe_stage *stage
     int64_t end = (epoch + 1) * stage->steps_per_epoch;
     enum status status = OK;
     t->epoch_began = clock_seconds();
-    loader_begin(t->stage.train, (uint32_t)t->at.stage, (uint32_t)epoch,
-                 t->at.step % stage->steps_per_epoch);
     while (status == OK && !t->paused && t->at.step < end) {
         status = train_step(t, stage, err);
         if (status == OK && t->at.step == end)
@@ -246,8 +254,10 @@ static enum status run_stage(struct trainer *t, struct err *err)
         optim_reset(&t->optim, t->run.graph);
         t->at.loss = (struct smooth_loss){0};
     }
-    if (status == OK)
+    if (status == OK) {
         events_stage(&t->events, t->at.stage);
+        begin_loading(t, stage);
+    }
     while (status == OK && !t->paused && t->at.step < stage->schedule.steps)
         status = run_epoch(t, stage, err);
     stage_close(&t->stage);

@@ -262,10 +262,8 @@ static enum status parse_json(struct exchange *exchange, struct err *err)
     if (exchange->text.len == 0)
         return err_set(err, E_SYNTAX, "The body is empty: this route takes a JSON object.");
     enum status status = json_parse(exchange->text.data, exchange->text.len, &exchange->json, err);
-    if (status)
-        return err_prefix(err, "The body is not JSON: ");
     exchange->request.json = exchange->json;
-    return OK;
+    return status;
 }
 
 bool exchange_finish(struct exchange *exchange)

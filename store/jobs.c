@@ -47,7 +47,9 @@ static enum status check_dataset(struct sql *sql, const char *dataset, struct er
     enum status status = sql_fetch_integer(sql, "SELECT count(*) FROM datasets WHERE id = ?1",
                                            SQL_VALUES(sql_text(dataset)), 0, &there, err);
     if (status == OK && !there)
-        return err_at(err, E_INVALID, "/dataset", "There is no dataset \"%.80s\".", dataset);
+        return err_at(err, E_INVALID, "/dataset",
+                      "There is no dataset \"%.80s\": GET /v1/datasets lists those there are.",
+                      dataset);
     return status;
 }
 
@@ -67,7 +69,9 @@ static enum status set_architecture(struct sql *sql, const struct job_row *row, 
         status = sql_fetch_integer(sql, "SELECT architecture IS NULL FROM jobs WHERE id = ?1",
                                    SQL_VALUES(sql_text(row->id)), 1, &unknown, err);
     if (status == OK && unknown)
-        return err_at(err, E_INVALID, "/model", "There is no model \"%.80s\".", row->model);
+        return err_at(err, E_INVALID, "/model",
+                      "There is no model \"%.80s\": GET /v1/models lists those there are.",
+                      row->model);
     return status;
 }
 

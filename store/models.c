@@ -110,7 +110,9 @@ enum status model_get(struct store *store, const char *id_or_name, struct arena 
                  SQL_VALUES(sql_text(id_or_name)), arena, row, &found, err);
     store_read_done(store, sql);
     if (status == OK && !found)
-        return err_set(err, E_NOT_FOUND, "There is no model \"%.80s\".", id_or_name);
+        return err_set(err, E_NOT_FOUND,
+                       "There is no model \"%.80s\": GET /v1/models lists those there are.",
+                       id_or_name);
     return status;
 }
 

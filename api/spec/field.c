@@ -286,9 +286,12 @@ enum status fields_check(const struct fields *fields, const struct json *object,
     }
     for (size_t i = 0; i < fields->n; i++) {
         const struct field *field = &fields->rows[i];
-        if (field->required && !json_get(object, field->name))
-            return err_at(err, E_SYNTAX, at, "\"%s\" is missing in %s: %s.", field->name,
-                          fields->what, field->meaning);
+        if (!field->required || json_get(object, field->name))
+            continue;
+        char pointer[MAX_POINTER];
+        point(pointer, at, field->name);
+        return err_at(err, E_SYNTAX, pointer, "\"%s\" is missing in %s: %s.", field->name,
+                      fields->what, field->meaning);
     }
     return OK;
 }

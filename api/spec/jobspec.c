@@ -137,6 +137,13 @@ static enum status check_stages(const struct json *stages, struct err *err)
         if (name_is_taken(stages, stage))
             return err_at(err, E_INVALID, at, "Two stages are called \"%s\": names are unique.",
                           json_string(stage, "name", ""));
+        const char *name = json_string(stage, "name", "");
+        if (strcmp(name, "best") == 0 || strcmp(name, "last") == 0)
+            return err_at(
+                err, E_INVALID, at,
+                "A stage cannot be called \"%s\": a job's checkpoints of that name are the "
+                "best and the last of the whole run.",
+                name);
         snprintf(at, sizeof(at), "/stages/%d/lr", i);
         enum status status = check_lr(json_get(stage, "lr"), at, err);
         snprintf(at, sizeof(at), "/stages/%d/schedule", i);

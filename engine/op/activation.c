@@ -8,7 +8,7 @@
 SIMD static void relu_range(const float *x, int64_t n, float *y)
 {
     for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] > 0.f ? x[i] : 0.f;
+        y[i] = x[i] < 0.f ? 0.f : x[i]; /* NaN stays, as in torch */
 }
 
 static void silu_range(const float *x, int64_t n, float *y)

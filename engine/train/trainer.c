@@ -111,15 +111,19 @@ static enum status answer(struct trainer *t, struct err *err)
 
 /* --- one step, one epoch, one stage ----------------------------------------------------------- */
 
-static enum status loss_is_nan(const struct trainer *t, const char *which, struct err *err)
+/* `step` counts from 1. */
+static enum status loss_is_nan(const struct trainer *t, const char *which, int64_t step,
+                               struct err *err)
 {
     const struct recipe_stage *stage = &t->run.recipe.stages[t->at.stage];
     err_set(err, E_INVALID,
             "The %s became infinite or no number in stage \"%s\" at step %lld of %lld.", which,
-            stage->name, (long long)t->at.step, (long long)stage->schedule.steps);
+            stage->name, (long long)step, (long long)stage->schedule.steps);
     err_name(err, "loss_is_nan",
-             "Lower the learning rate (base_lr or the stage's lr), or clip gradients with "
-             "optimizer.clip.");
+             t->at.total_steps == 0
+                 ? "Nothing was trained yet: the starting weights overflow, use others."
+                 : "Lower the learning rate (base_lr or the stage's lr), or clip gradients with "
+                   "optimizer.clip.");
     return E_INVALID;
 }
 
@@ -144,7 +148,7 @@ static enum status train_step(struct trainer *t, const struct recipe_stage *stag
     double loss = xent_loss(plan_output(t->stage.train_plan), batch.labels, batch.count,
                             t->run.classes, plan_output_gradient(t->stage.train_plan), NULL);
     if (!isfinite(loss))
-        return loss_is_nan(t, "training loss", err);
+        return loss_is_nan(t, "training loss", t->at.step + 1, err);
     plan_backward(t->stage.train_plan);
     double rates[ZOO_MAX_GROUPS];
     recipe_rates(stage, t->run.graph->n_groups, t->at.step, rates);
@@ -215,7 +219,7 @@ static enum status end_epoch(struct trainer *t, const struct recipe_stage *stage
         return status;
     t->at.latest = scores_from(&t->at.loss, &evaluation);
     if (t->stage.valid && !isfinite(t->at.latest.valid_loss))
-        return loss_is_nan(t, "validation loss", err);
+        return loss_is_nan(t, "validation loss", t->at.step, err);
     events_epoch(&t->events, &t->at, clock_seconds() - t->epoch_began);
     status = note_best(t, err);
     if (status == OK && t->at.step == stage->schedule.steps)

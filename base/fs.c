@@ -9,11 +9,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
 #define MAX_TREE_DEPTH 64
+#define LOCK_TRIES     20
+#define LOCK_PAUSE     50000000L /* nanoseconds */
 
 enum status fs_make_folder(const char *path, struct err *err)
 {
@@ -267,20 +270,34 @@ enum status fs_file_size(const char *path, uint64_t *bytes, struct err *err)
     return OK;
 }
 
+/* A killed process's lock lives on for a moment in a child that it had just forked, until that
+ * child runs its own program: hence some tries, over LOCK_TRIES * LOCK_PAUSE. */
+static bool try_lock(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 enum status fs_lock(const char *path, int *fd, struct err *err)
 {
     int opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (opened < 0)
         return err_errno(err, "The lock %s could not be opened", path);
-    enum status status = OK;
-    if (flock(opened, LOCK_EX | LOCK_NB) == 0) {
+    if (try_lock(opened)) {
         *fd = opened;
         return OK;
     }
-    if (errno == EWOULDBLOCK)
-        status = err_set(err, E_CONFLICT, "%s is locked by another process.", path);
-    else
-        status = err_errno(err, "%s could not be locked", path);
+    enum status status = errno == EWOULDBLOCK
+                             ? err_set(err, E_CONFLICT, "%s is locked by another process.", path)
+                             : err_errno(err, "%s could not be locked", path);
     close(opened);
     return status;
 }

@@ -40,8 +40,8 @@ enum status fs_read_at(int fd, void *bytes, size_t len, uint64_t offset, struct 
 enum status fs_free_bytes(const char *path, uint64_t *bytes, struct err *err);
 enum status fs_file_size(const char *path, uint64_t *bytes, struct err *err);
 
-/* An exclusive flock on `path` (made if absent); E_CONFLICT when another process holds it. It lasts
- * until *fd is closed. */
+/* An exclusive flock on `path` (made if absent); E_CONFLICT when another process still holds it
+ * after a second. It lasts until *fd is closed. */
 enum status fs_lock(const char *path, int *fd, struct err *err);
 
 #endif

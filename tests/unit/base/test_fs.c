@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,25 @@ static void a_lock_is_held_once(void **state)
     close(second);
 }
 
+static void *close_soon(void *fd)
+{
+    usleep(120000);
+    close(*(int *)fd);
+    return NULL;
+}
+
+static void a_lock_that_is_given_up_soon_is_waited_for(void **state)
+{
+    (void)state;
+    int first = -1, second = -1;
+    pthread_t thread;
+    assert_int_equal(fs_lock(in("lock"), &first, NULL), OK);
+    pthread_create(&thread, NULL, close_soon, &first);
+    assert_int_equal(fs_lock(in("lock"), &second, NULL), OK);
+    pthread_join(thread, NULL);
+    close(second);
+}
+
 static void free_space_is_known(void **state)
 {
     (void)state;
@@ -191,6 +211,7 @@ int main(void)
         IN_FOLDER(committing_moves_a_finished_file),
         IN_FOLDER(reading_at_an_offset_is_exact_or_an_error),
         IN_FOLDER(a_lock_is_held_once),
+        IN_FOLDER(a_lock_that_is_given_up_soon_is_waited_for),
         IN_FOLDER(free_space_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,7 +239,8 @@ static enum status say_where(const struct scanner *scan, const char *text, struc
             start = p + 1;
         }
     }
-    return err_set(err, E_SYNTAX, "The document cannot be read as JSON: line %ld, column %ld: %s%s.", line,
+    return err_set(err, E_SYNTAX,
+                   "The document cannot be read as JSON: line %ld, column %ld: %s%s.", line,
                    (long)(scan->at - start) + 1, scan->reason,
                    scan->at == scan->end ? ", but the document ends here" : "");
 }

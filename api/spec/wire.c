@@ -12,7 +12,9 @@ enum wire_kind {
     WIRE_NUMBER,     /* low..high */
     WIRE_NUMBERS,    /* at most 64, each low..high */
     WIRE_SHA256,     /* 64 hex digits */
+    WIRE_BOOL,       /* true or false */
     WIRE_SLOT,       /* wire_slot_is_valid */
+    WIRE_ARTIFACT,   /* wire_artifact_is_valid */
     WIRE_PREDICTIONS /* at most `high` of {label, probability} */
 };
 
@@ -67,6 +69,12 @@ static const struct wire_field stage[] = {
     {"groups", WIRE_INTEGER, NEEDED, 1, MAX_NUMBERS},
     {"frozen_groups", WIRE_INTEGER, NEEDED, 0, MAX_NUMBERS},
     {"trainable_parameters", WIRE_INTEGER, NEEDED, 0, MAX_INTEGER},
+    {"size", WIRE_INTEGER, OPTIONAL, 1, MAX_STEPS},
+    {"sample_fraction", WIRE_NUMBER, OPTIONAL, 0, 1},
+    {"n_train", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
+    {"n_valid", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
+    {"cached_views", WIRE_INTEGER, OPTIONAL, 0, MAX_NUMBERS},
+    {"cache_bytes", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
 };
 static const struct wire_field step[] = {
     {"stage_index", WIRE_INTEGER, NEEDED, 0, MAX_STAGES - 1},
@@ -92,6 +100,12 @@ static const struct wire_field checkpoint[] = {
     {"epoch", WIRE_INTEGER, NEEDED, 0, MAX_EPOCHS},
     {"step", WIRE_INTEGER, NEEDED, 0, MAX_STEPS},
     SCORES /* as they were when it was written */
+};
+static const struct wire_field artifact[] = {
+    {"name", WIRE_ARTIFACT, NEEDED, 0, 0},
+};
+static const struct wire_field paused[] = {
+    {"by_recipe", WIRE_BOOL, OPTIONAL, 0, 0},
 };
 static const struct wire_field warning[] = {
     {"code", WIRE_NAME, NEEDED, 0, 0},
@@ -135,9 +149,10 @@ static const struct wire_type {
     {"step", FIELDS(step)},
     {"epoch", FIELDS(epoch)},
     {"checkpoint", FIELDS(checkpoint)},
+    {"artifact", FIELDS(artifact)},
     {"warning", FIELDS(warning)},
     {"log", FIELDS(log_line)},
-    {"paused", NULL, 0},
+    {"paused", FIELDS(paused)},
     {"prediction", FIELDS(prediction)},
     {"result", FIELDS(result)},
     {"error", FIELDS(error)},
@@ -155,6 +170,16 @@ bool wire_slot_is_valid(const char *slot)
         if (!strcmp(slot, text))
             return true;
     }
+    return false;
+}
+
+bool wire_artifact_is_valid(const char *name)
+{
+    static const char *const names[] = {"report.json", "predictions.csv", "predictions.ndjson",
+                                        "lr_find.json", "schedule.json"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(name, names[i]))
+            return true;
     return false;
 }
 
@@ -227,6 +252,10 @@ static bool fits(const struct json *value, const struct wire_field *field)
         return are_numbers(value, field->low, field->high);
     case WIRE_SHA256:
         return is_sha256(text);
+    case WIRE_BOOL:
+        return json_type(value) == JSON_BOOL;
+    case WIRE_ARTIFACT:
+        return wire_artifact_is_valid(text);
     case WIRE_SLOT:
         return wire_slot_is_valid(text);
     case WIRE_PREDICTIONS:

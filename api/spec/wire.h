@@ -3,7 +3,8 @@
  * DOWN (thawd -> engine). The first frame is always `job`; end of file means stop.
  *   job         {verb, ...}  the verb's document: listed below
  *   checkpoint  {}           train: write a checkpoint at the next step's end, answer `checkpoint`
- *   pause       {}           train: write a checkpoint, answer `paused`, exit 0
+ *   pause       {}           train: write a checkpoint, answer `paused`, exit 0; a recipe may wish
+ *                            for the same after a stage ("then": "pause"): `paused` says so
  *   cancel      {}           any verb: stop at once, answer `error` with "cancelled", exit 0
  *   predict     {id, top_k} + payload, the bytes of one image (verb predict; any number in flight)
  *
@@ -11,21 +12,25 @@
  * breaks it ends the engine (`engine_protocol`).
  *   started     {threads, isa, version, plan_sha256}
  *               the document is valid, work begins (train: validating -> running)
- *   progress    {done, total}   ingest, import: items or bytes; total 0 = unknown
- *   item        {ordinal}       ingest: about to decode member number `ordinal` of the archive
- *   stage       {stage, stage_index, stages, epochs, steps, batch_size, groups, frozen_groups,
- *                trainable_parameters}   groups and frozen_groups are counts
+ *   progress    {done, total}   items or bytes (ingest, import, evaluate, predict); total 0 =
+ * unknown item        {ordinal}       ingest: about to decode member number `ordinal` of the
+ * archive stage       {stage, stage_index, stages, epochs, steps, batch_size, groups,
+ * frozen_groups, trainable_parameters, size, sample_fraction, n_train, n_valid, cached_views,
+ *                cache_bytes}   groups and frozen_groups are counts; from `size` on all may be
+ *               absent; cached_views is there when the stage reads cached features
  *   step        {stage_index, epoch, step, steps, train_loss, learning_rates, momentum,
  *                examples_per_second, eta_seconds, peak_memory_bytes}   a few a second at most
  *   epoch       {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds}
  *   checkpoint  {slot, stage_index, epoch, step, + metrics as in epoch}
  *               the file of that slot is complete on disk
+ *   artifact    {name}   the file OUT/NAME is complete on disk: wire_artifact_is_valid
  *   warning     {code, detail}
  *   log         {detail}
- *   paused      {}
+ *   paused      {by_recipe}   by_recipe true: a stage's "then": "pause", not a request
  *   prediction  {id, predictions:[{label, probability}] | status + detail}   answers one `predict`
  *   result      {...}   success; ingest, import: read result.json in `out`;
- *               train: {weights_sha256, train_loss, valid_loss, accuracy, error_rate}
+ *               train: {weights_sha256, train_loss, valid_loss, accuracy, error_rate}, without
+ *               weights for the tasks that train nothing (lr_find, evaluate, predict)
  *   error       {status, code, detail, hint, pointer}   failure, in one full sentence; status is
  *               status_name()'s
  *
@@ -40,6 +45,10 @@
  *   train    {verb, spec (resolved), pack, index, weights|null, out, threads}
  *            -> out/SLOT.safetensors; goes on by itself from the newest resumable one in `out`
  *   predict  {verb, weights, threads}
+ *   plan     {verb, spec, pack, index, weights|null, threads, out} -> out/result.json {stages,
+ *            estimate:{peak_memory_bytes, flops_per_step:[...], steps:[...], batch_size}}
+ *   export   {verb, weights, format:"onnx"|"bundle", out} -> out/model.onnx | out/bundle.zip,
+ *            out/result.json
  *
  * SLOTS of train: "stage-K" (K = 1..), "best", "resume-a", "resume-b" (written in turn: everything
  * that a run needs to go on), "final". File names are SLOT.safetensors; both sides know them from
@@ -61,5 +70,8 @@
 enum status wire_check_up(const struct json *header, struct err *err);
 
 bool wire_slot_is_valid(const char *slot);
+
+/* Files that a run leaves beside its checkpoints: "report.json", "predictions.csv", ... */
+bool wire_artifact_is_valid(const char *name);
 
 #endif

@@ -17,11 +17,11 @@ struct rank {
     uint64_t score;
 };
 
-static uint64_t score_of(const uint8_t sha256[32], uint64_t split_seed)
+static uint64_t score_of(const char *purpose, const uint8_t sha256[32], uint64_t seed)
 {
     uint64_t words[2];
     memcpy(words, sha256, sizeof words);
-    struct rng rng = rng_stream("split", split_seed, words[0], words[1]);
+    struct rng rng = rng_stream(purpose, seed, words[0], words[1]);
     return rng_u64(&rng);
 }
 
@@ -39,6 +39,15 @@ static int compare_items(const void *left, const void *right)
 {
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
     return a < b ? -1 : a > b;
+}
+
+/* Behind the last rank of the class that begins at `first`. */
+static uint32_t class_end(const struct rank *ranks, uint32_t n, uint32_t first)
+{
+    uint32_t end = first;
+    while (end < n && ranks[end].label == ranks[first].label)
+        end++;
+    return end;
 }
 
 /* How many of one class, sorted by rank, validate. Grows with the fraction, never shrinks. */
@@ -81,13 +90,11 @@ static enum status divide(const struct pack *pack, double fraction, uint64_t spl
     for (uint32_t i = 0; i < pack_n_items(pack); i++) {
         const struct pack_record *item = pack_item(pack, i);
         if (item->split == SPLIT_TRAIN)
-            ranks[n++] = (struct rank){item->label, i, score_of(item->sha256, split_seed)};
+            ranks[n++] = (struct rank){item->label, i, score_of("split", item->sha256, split_seed)};
     }
     qsort(ranks, n, sizeof *ranks, compare_ranks);
     for (uint32_t first = 0, end; first < n; first = end) {
-        end = first;
-        while (end < n && ranks[end].label == ranks[first].label)
-            end++;
+        end = class_end(ranks, n, first);
         divide_class(split, ranks + first, end - first, fraction);
     }
     mem_free(ranks);
@@ -135,6 +142,91 @@ enum status split_make(const struct pack *pack, double valid_fraction, uint64_t 
         split_deinit(&made);
     else
         *split = made;
+    return status;
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static enum status too_small(const struct pack *pack, int32_t label, uint32_t n,
+                             const struct sample_options *options, struct err *err)
+{
+    return err_at(err, E_INVALID, "/sample/fraction",
+                  "A sample of %g %% leaves no item of class \"%.100s\", which has %u to train on: "
+                  "ask for a fraction of %.3g or more, or for sample.min_per_class 1 or more.",
+                  100 * options->fraction, pack_class_name(pack, (uint32_t)label), n,
+                  .51 / (double)n);
+}
+
+/* How many of a class of n are taken; never shrinks when the fraction or min_per_class grows. */
+static uint32_t n_sampled(uint32_t n, const struct sample_options *options)
+{
+    uint32_t count = (uint32_t)rint(options->fraction * n);
+    if (count < options->min_per_class)
+        count = options->min_per_class;
+    return count < n ? count : n;
+}
+
+/* Takes the sample of `items` into `kept`, which has room for all; `least` of every class. */
+static enum status take_sample(const struct pack *pack, const uint32_t *items, uint32_t n_items,
+                               const struct sample_options *options, uint64_t seed, uint32_t least,
+                               uint32_t *kept, uint32_t *n_kept, struct err *err)
+{
+    void *block;
+    enum status status = mem_try_alloc((size_t)n_items + 1, sizeof(struct rank),
+                                       "sampling the data set", &block, err);
+    if (status)
+        return status;
+    struct rank *ranks = block;
+    for (uint32_t i = 0; i < n_items; i++) {
+        const struct pack_record *item = pack_item(pack, items[i]);
+        ranks[i] = (struct rank){item->label, items[i], score_of("sample", item->sha256, seed)};
+    }
+    qsort(ranks, n_items, sizeof *ranks, compare_ranks);
+    *n_kept = 0;
+    for (uint32_t first = 0, end; !status && first < n_items; first = end) {
+        end = class_end(ranks, n_items, first);
+        uint32_t count = n_sampled(end - first, options);
+        count = count > least ? count : least;
+        if (count == 0)
+            status = too_small(pack, ranks[first].label, end - first, options, err);
+        for (uint32_t i = 0; i < count; i++)
+            kept[(*n_kept)++] = ranks[first + i].item;
+    }
+    mem_free(ranks);
+    qsort(kept, *n_kept, sizeof *kept, compare_items);
+    return status;
+}
+
+enum status split_sample(const struct pack *pack, const struct split *all,
+                         const struct sample_options *options, uint64_t seed, struct split *sample,
+                         struct err *err)
+{
+    if (!(options->fraction > 0 && options->fraction <= 1))
+        return err_at(err, E_INVALID, "/sample/fraction",
+                      "The sample's fraction is %g; it must be above 0 and at most 1.",
+                      options->fraction);
+    struct sample_options valid = *options;
+    valid.fraction = options->sample_valid ? options->fraction : 1;
+    struct split made = {0};
+    void *items = NULL;
+    enum status status = mem_try_alloc((size_t)all->n_train + 1, sizeof *made.train,
+                                       "the training items", &items, err);
+    made.train = items;
+    items = NULL;
+    if (!status)
+        status = mem_try_alloc((size_t)all->n_valid + 1, sizeof *made.valid, "the validation items",
+                               &items, err);
+    made.valid = items;
+    if (!status)
+        status = take_sample(pack, all->train, all->n_train, options, seed, 0, made.train,
+                             &made.n_train, err);
+    if (!status)
+        status = take_sample(pack, all->valid, all->n_valid, &valid, seed, 1, made.valid,
+                             &made.n_valid, err);
+    if (status)
+        split_deinit(&made);
+    else
+        *sample = made;
     return status;
 }
 

@@ -5,10 +5,16 @@
  * class validate: stratified, independent of order and of the job's seed, and nested (a smaller
  * fraction's set is part of a larger one's). Every class with two items or more has at least one
  * on either side; copies of one picture stay on one side where that is possible. The test split is
- * never used. */
+ * never used.
+ *
+ * A sample is a part of a split ("1 % first"): within each class, items are ranked by content hash
+ * and the job's seed, and the first max(min_per_class, round(fraction * n)) are taken. So it is
+ * stratified, and nested: a smaller fraction's sample is part of a larger one's of the same seed.
+ */
 #ifndef THAW_ENGINE_DATA_SPLIT_H
 #define THAW_ENGINE_DATA_SPLIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -24,5 +30,17 @@ struct split {
 enum status split_make(const struct pack *pack, double valid_fraction, uint64_t split_seed,
                        struct split *split, struct err *err);
 void split_deinit(struct split *split);
+
+struct sample_options {
+    double fraction;        /* in (0,1]; 1 = everything */
+    uint32_t min_per_class; /* taken where a class has so many, however small the fraction */
+    bool sample_valid;      /* validate on a sample too; else on all validation items */
+};
+
+/* E_INVALID when a class that trains would be left without an item; it is named, and what would
+ * do. A sampled validation split keeps at least one item of each class it had. */
+enum status split_sample(const struct pack *pack, const struct split *all,
+                         const struct sample_options *options, uint64_t seed, struct split *sample,
+                         struct err *err);
 
 #endif

@@ -42,7 +42,14 @@ static const char *const good[] = {
     "1," SCORES "}",
     "{\"type\":\"warning\",\"code\":\"extra_tensors\",\"detail\":\"Some.\"}",
     "{\"type\":\"log\",\"detail\":\"\"}",
+    "{\"type\":\"stage\",\"stage\":\"stage-1@0.01\",\"stage_index\":0,\"stages\":4,\"epochs\":1,"
+    "\"steps\":30,\"batch_size\":8,\"groups\":3,\"frozen_groups\":2,\"trainable_parameters\":10,"
+    "\"size\":224,\"sample_fraction\":0.01,\"n_train\":240,\"n_valid\":60,\"cached_views\":4,"
+    "\"cache_bytes\":983040}",
+    "{\"type\":\"artifact\",\"name\":\"lr_find.json\"}",
+    "{\"type\":\"artifact\",\"name\":\"predictions.csv\"}",
     "{\"type\":\"paused\"}",
+    "{\"type\":\"paused\",\"by_recipe\":true}",
     "{\"type\":\"prediction\",\"id\":3,\"predictions\":[{\"label\":\"bee\",\"probability\":1}]}",
     "{\"type\":\"prediction\",\"id\":3,\"status\":\"invalid\",\"detail\":\"No picture.\"}",
     "{\"type\":\"result\"}",
@@ -72,7 +79,8 @@ static bool may_be(const char *type, const char *field, const char *value)
     bool text = !strcmp(field, "detail") || !strcmp(field, "isa") || !strcmp(field, "version") ||
                 !strcmp(field, "stage") || !strcmp(field, "hint") || !strcmp(field, "pointer") ||
                 (!strcmp(field, "code") && strcmp(type, "warning") != 0);
-    return (loss && !strcmp(value, "-1")) || (text && value[0] == '"');
+    bool flag = !strcmp(field, "by_recipe") && !strcmp(value, "true");
+    return flag || (loss && !strcmp(value, "-1")) || (text && value[0] == '"');
 }
 
 static void a_field_of_the_wrong_kind_is_refused_wherever_it_stands(void **state)
@@ -112,6 +120,12 @@ static const char *const bad[] = {
     "{\"type\":\"Started\"}",
     "{\"type\":\"promote\"}",
     "{\"type\":\"paused\",\"more\":1}",
+    "{\"type\":\"paused\",\"by_recipe\":1}",
+    "{\"type\":\"artifact\"}",
+    "{\"type\":\"artifact\",\"name\":null}",
+    "{\"type\":\"artifact\",\"name\":\"\"}",
+    "{\"type\":\"artifact\",\"name\":\"final.safetensors\"}",
+    "{\"type\":\"artifact\",\"name\":\"../report.json\"}",
     "{\"type\":\"item\"}",
     "{\"type\":\"item\",\"ordinal\":null}",
     "{\"type\":\"item\",\"ordinal\":1.5}",

@@ -167,6 +167,126 @@ static void a_pack_without_training_items_is_refused(void **state)
     pack_close(pack);
 }
 
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static enum status try_sample(const struct pack *pack, const struct split *all, double fraction,
+                              uint32_t min_per_class, struct split *sample, struct err *err)
+{
+    struct sample_options options = {fraction, min_per_class, true};
+    return split_sample(pack, all, &options, 7, sample, err);
+}
+
+static struct split sampled(const struct pack *pack, const struct split *all, double fraction,
+                            uint32_t min_per_class)
+{
+    struct split sample;
+    struct err err = {0};
+    if (try_sample(pack, all, fraction, min_per_class, &sample, &err))
+        fail_msg("%s", err.detail);
+    return sample;
+}
+
+static void count_classes(const struct pack *pack, const uint32_t *items, uint32_t n,
+                          uint32_t counts[3])
+{
+    memset(counts, 0, 3 * sizeof *counts);
+    for (uint32_t i = 0; i < n; i++) {
+        counts[pack_item(pack, items[i])->label]++;
+        assert_true(i == 0 || items[i] > items[i - 1]);
+    }
+}
+
+static void a_sample_takes_its_share_of_every_class_and_the_least_where_that_is_more(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split all = make(pack, 0.2, 0); /* trains on 64, 24, 8; validates on 16, 6, 2 */
+    struct split sample = sampled(pack, &all, .25, 4);
+    uint32_t counts[3];
+    count_classes(pack, sample.train, sample.n_train, counts);
+    assert_int_equal(counts[0], 16);
+    assert_int_equal(counts[1], 6);
+    assert_int_equal(counts[2], 4);
+    count_classes(pack, sample.valid, sample.n_valid, counts);
+    assert_int_equal(counts[0], 4);
+    assert_int_equal(counts[1], 4);
+    assert_int_equal(counts[2], 2);
+    for (uint32_t i = 0; i < sample.n_train; i++)
+        assert_true(holds(all.train, all.n_train, sample.train[i]));
+    split_deinit(&sample);
+    split_deinit(&all);
+    pack_close(pack);
+}
+
+static void a_smaller_sample_is_part_of_a_larger_one(void **state)
+{
+    static const double fractions[] = {.01, .05, .1, .3, .5, .77, 1};
+    struct pack *pack = unsplit_pack(state);
+    struct split all = make(pack, 0.2, 0);
+    struct split small = sampled(pack, &all, fractions[0], 2);
+    for (size_t k = 1; k < ARRAY_LEN(fractions); k++) {
+        struct split large = sampled(pack, &all, fractions[k], 2);
+        for (uint32_t i = 0; i < small.n_train; i++)
+            assert_true(holds(large.train, large.n_train, small.train[i]));
+        for (uint32_t i = 0; i < small.n_valid; i++)
+            assert_true(holds(large.valid, large.n_valid, small.valid[i]));
+        split_deinit(&small);
+        small = large;
+    }
+    assert_int_equal(small.n_train, all.n_train);
+    assert_int_equal(small.n_valid, all.n_valid);
+    split_deinit(&small);
+    split_deinit(&all);
+    pack_close(pack);
+}
+
+static void another_seed_is_another_sample(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split all = make(pack, 0.2, 0), a = sampled(pack, &all, .25, 1), b;
+    struct sample_options options = {.25, 1, true};
+    struct err err = {0};
+    assert_int_equal(split_sample(pack, &all, &options, 8, &b, &err), OK);
+    assert_int_equal(a.n_train, b.n_train);
+    assert_memory_not_equal(a.train, b.train, a.n_train * sizeof *a.train);
+    split_deinit(&a);
+    split_deinit(&b);
+    split_deinit(&all);
+    pack_close(pack);
+}
+
+static void validation_is_sampled_only_when_asked(void **state)
+{
+    struct pack *pack = unsplit_pack(state);
+    struct split all = make(pack, 0.2, 0), sample;
+    struct sample_options options = {.1, 1, false};
+    struct err err = {0};
+    assert_int_equal(split_sample(pack, &all, &options, 7, &sample, &err), OK);
+    assert_int_equal(sample.n_valid, all.n_valid);
+    assert_memory_equal(sample.valid, all.valid, all.n_valid * sizeof *all.valid);
+    assert_true(sample.n_train < all.n_train);
+    split_deinit(&sample);
+    split_deinit(&all);
+    pack_close(pack);
+}
+
+static void a_sample_without_an_item_of_a_class_is_refused_by_its_name(void **state)
+{
+    static const double wrong[] = {0, -1, 1.5, 0.0 / 0.0};
+    struct pack *pack = unsplit_pack(state);
+    struct split all = make(pack, 0.2, 0), sample;
+    struct err err = {0};
+    assert_int_equal(try_sample(pack, &all, .05, 0, &sample, &err), E_INVALID);
+    assert_string_equal(err.pointer, "/sample/fraction");
+    assert_non_null(strstr(err.detail, pack_class_name(pack, 2)));
+    assert_non_null(strstr(err.detail, "a fraction of 0.0638 or more"));
+    sample = sampled(pack, &all, .0638, 0);
+    split_deinit(&sample);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(try_sample(pack, &all, wrong[i], 5, &sample, &err), E_INVALID);
+    split_deinit(&all);
+    pack_close(pack);
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test)                                                                          \
@@ -179,6 +299,11 @@ int main(void)
         IN_A_FOLDER(a_validation_split_that_is_there_is_kept_and_test_is_never_used),
         IN_A_FOLDER(fractions_out_of_range_are_refused_and_zero_validates_nothing),
         IN_A_FOLDER(a_pack_without_training_items_is_refused),
+        IN_A_FOLDER(a_sample_takes_its_share_of_every_class_and_the_least_where_that_is_more),
+        IN_A_FOLDER(a_smaller_sample_is_part_of_a_larger_one),
+        IN_A_FOLDER(another_seed_is_another_sample),
+        IN_A_FOLDER(validation_is_sampled_only_when_asked),
+        IN_A_FOLDER(a_sample_without_an_item_of_a_class_is_refused_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,11 @@ static const struct column columns[] = {
     {"weights_sha256", COLUMN_TEXT, FIELD(weights_sha256), NULL, 0},
     {"deaths", COLUMN_INTEGER, FIELD(deaths), NULL, 0},
     {"crashes", COLUMN_INTEGER, FIELD(crashes), NULL, 0},
+    {"parent", COLUMN_TEXT, FIELD(parent), NULL, 0},
+    {"rerun_of", COLUMN_TEXT, FIELD(rerun_of), NULL, 0},
+    {"rerun", COLUMN_TEXT, FIELD(rerun), NULL, 0},
+    {"estimate", COLUMN_TEXT, FIELD(estimate), NULL, 0},
+    {"reason", COLUMN_TEXT, FIELD(reason), NULL, 0},
 };
 const struct table jobs_table = {
     "jobs", "job", columns, ARRAY_LEN(columns), sizeof(struct job_row),

@@ -46,6 +46,11 @@ struct job_row {
     const char *error;                             /* JSON {code, detail, hint} */
     const char *result_model, *weights_sha256;
     int64_t deaths, crashes; /* engine deaths since the last checkpoint; those by a fatal signal */
+    const char *parent;      /* the job it was promoted from, or NULL */
+    const char *rerun_of;    /* the job it repeats, or NULL */
+    const char *rerun;       /* JSON: how the two compare, once it has ended */
+    const char *estimate;    /* JSON of server/estimate.h; NULL: not planned yet */
+    const char *reason;      /* JSON {code, detail, hint}: why it is paused, where nobody asked */
 };
 
 /* Inserts a queued job and its first event; `order`, `status` and `created_ms` are the store's to

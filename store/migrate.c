@@ -126,6 +126,43 @@ static const struct {
         "  location TEXT,"
         "  content_type TEXT,"
         "  body TEXT) WITHOUT ROWID;"},
+
+    {2, "ALTER TABLE jobs ADD COLUMN parent TEXT;"   /* the job it was promoted from */
+        "ALTER TABLE jobs ADD COLUMN rerun_of TEXT;" /* the job it repeats, */
+        "ALTER TABLE jobs ADD COLUMN rerun TEXT;"    /* and what came of that */
+        "ALTER TABLE jobs ADD COLUMN estimate TEXT;"
+        "ALTER TABLE jobs ADD COLUMN reason TEXT;" /* why it is paused, where nobody asked */
+        "CREATE INDEX jobs_parent ON jobs (parent) WHERE parent IS NOT NULL;"
+
+        "CREATE TABLE artifacts ("
+        "  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        "  id TEXT NOT NULL UNIQUE,"
+        "  job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
+        "  name TEXT NOT NULL,"
+        "  sha256 TEXT NOT NULL,"
+        "  bytes INTEGER NOT NULL,"
+        "  created_ms INTEGER NOT NULL,"
+        "  UNIQUE (job, name));"
+        "CREATE INDEX artifacts_sha256 ON artifacts (sha256);"
+
+        /* What finished stages cost on this machine: nanoseconds a training image, validation
+         * included; the machine's own name is part of the key, since a data directory may move. */
+        "CREATE TABLE costs ("
+        "  machine TEXT NOT NULL,"
+        "  isa TEXT NOT NULL,"
+        "  threads INTEGER NOT NULL,"
+        "  architecture TEXT NOT NULL,"
+        "  image_size INTEGER NOT NULL,"
+        "  frozen_groups INTEGER NOT NULL,"
+        "  mode TEXT NOT NULL,"
+        "  image_ns INTEGER NOT NULL," /* smoothed over the stages seen */
+        "  low_ns INTEGER NOT NULL,"
+        "  high_ns INTEGER NOT NULL,"
+        "  image_flops INTEGER NOT NULL,"
+        "  stages INTEGER NOT NULL,"
+        "  updated_ms INTEGER NOT NULL,"
+        "  PRIMARY KEY (machine, isa, threads, architecture, image_size, frozen_groups, mode))"
+        "  WITHOUT ROWID;"},
 };
 
 int migrate_newest(void)
@@ -165,6 +202,11 @@ static enum status apply(struct sqlite3 *db, int version, const char *sql, struc
 
 enum status migrate_run(struct sqlite3 *db, struct err *err)
 {
+    return migrate_to(db, migrate_newest(), err);
+}
+
+enum status migrate_to(struct sqlite3 *db, int newest, struct err *err)
+{
     int version = 0;
     enum status status = read_version(db, &version, err);
     if (status)
@@ -175,7 +217,7 @@ enum status migrate_run(struct sqlite3 *db, struct err *err)
                        "was written by a newer thawd, use that one.",
                        version, migrate_newest());
     for (size_t i = 0; status == OK && i < ARRAY_LEN(migrations); i++)
-        if (migrations[i].version > version)
+        if (migrations[i].version > version && migrations[i].version <= newest)
             status = apply(db, migrations[i].version, migrations[i].sql, err);
     return status;
 }

@@ -10,6 +10,8 @@
 struct sqlite3;
 
 enum status migrate_run(struct sqlite3 *db, struct err *err);
+/* As far as `version` only: what an older program would have left. */
+enum status migrate_to(struct sqlite3 *db, int version, struct err *err);
 int migrate_newest(void); /* the version this program writes */
 
 #endif

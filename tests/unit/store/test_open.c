@@ -56,6 +56,33 @@ static void migrations_run_once_and_rows_outlive_them(void **state)
     sqlite3_close(db);
 }
 
+/* What version 1 wrote is still there in version 2, and the new columns are empty. */
+static void rows_of_the_first_version_are_brought_along(void **state)
+{
+    static const char old_rows[] =
+        "INSERT INTO datasets (id, status, name, kind, options, bytes, sha256, created_ms)"
+        " VALUES ('ds_old', 'ready', 'd', 'image', '{}', 1, 'x', 1);"
+        "INSERT INTO jobs (id, status, spec, dataset, model, priority, created_ms)"
+        " VALUES ('job_old', 'succeeded', '{}', 'ds_old', 'thaw-small', 7, 1)";
+    struct fixture *f = *state;
+    store_close(f->store);
+    f->store = NULL;
+    char path[100];
+    snprintf(path, sizeof path, "%s/thaw.db", f->folder);
+    assert_int_equal(unlink(path), 0);
+    struct sqlite3 *db = open_database(f);
+    assert_ok(f, migrate_to(db, 1, &f->err));
+    assert_int_equal(sqlite3_exec(db, old_rows, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_ok(f, store_open(f->folder, &f->store, &f->err));
+    struct job_row row;
+    assert_ok(f, job_get(f->store, "job_old", &f->arena, &row, &f->err));
+    assert_int_equal(row.status, JOB_SUCCEEDED);
+    assert_int_equal(row.priority, 7);
+    assert_null(row.parent);
+    assert_null(row.estimate);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -222,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(migrations_run_once_and_rows_outlive_them, fixture_open,
+                                        fixture_close),
+        cmocka_unit_test_setup_teardown(rows_of_the_first_version_are_brought_along, fixture_open,
                                         fixture_close),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_database_is_refused, fixture_open,
                                         fixture_close),

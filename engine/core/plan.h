@@ -27,14 +27,19 @@ struct plan_options {
     int frozen_groups;       /* groups 0..frozen_groups-1 are frozen (PLAN_TRAIN) */
     bool frozen_norm_trains; /* fastai's train_bn: in frozen groups gamma and beta train, on batch
                                 statistics; otherwise they use stored statistics and stay */
+    int input_node;  /* start from this node's value in place of the picture; 0 = the picture */
+    int output_node; /* PLAN_INFER: end with this node's value; 0 = the graph's output */
 };
+
+#define NODE_NONE (-1)
 
 /* Sets `trainable` of every parameter (PLAN_TRAIN). E_NO_SPACE when the arena cannot be had. */
 enum status plan_new(struct graph *graph, const struct plan_options *options, struct plan **plan,
                      struct err *err);
 void plan_free(struct plan *plan);
 
-float *plan_input(struct plan *plan); /* (N,H,W,C): write a batch here before each forward */
+float *plan_input(struct plan *plan); /* (N,H,W,C): write a batch here before each forward; with
+                                         input_node that node's value */
 
 /* Forward; dropout draws from the stream of (seed, step), so a resumed step repeats itself. */
 void plan_forward(struct plan *plan, uint64_t seed, uint64_t step);

@@ -16,6 +16,7 @@
 #define N_SLOTS     (LOADER_AHEAD + 1)
 #define MAX_THREADS 256
 #define MAX_BATCH   8192
+#define MAX_VIEWS   64
 
 struct slot {
     float *images;   /* owned; (batch_size,size,size,3) */
@@ -36,6 +37,7 @@ struct loader {
     const struct pack *pack; /* borrowed */
     struct loader_options options;
     uint32_t *items, *order; /* owned; as given, and as this epoch takes them */
+    int64_t rows;            /* of one epoch: the items, or the items and their views */
     int64_t steps;
     uint32_t stage, epoch;
 
@@ -57,7 +59,7 @@ struct loader {
 
 static int count_of(const struct loader *loader, int64_t step)
 {
-    int64_t left = (int64_t)loader->options.n_items - step * loader->options.batch_size;
+    int64_t left = loader->rows - step * loader->options.batch_size;
     return left < loader->options.batch_size ? (int)left : loader->options.batch_size;
 }
 
@@ -79,7 +81,9 @@ static enum status read_item(struct worker *worker, uint32_t item, struct err *e
     return pack_read(pack, item, worker->bytes, err);
 }
 
-static enum status decode_item(struct worker *worker, uint32_t item, float *out, struct err *err)
+/* `unique` names the draw of this item's augmentation; 0 with LOADER_VIEWS: the plain picture. */
+static enum status decode_item(struct worker *worker, uint32_t item, uint64_t unique, float *out,
+                               struct err *err)
 {
     const struct loader *loader = worker->loader;
     const struct loader_options *options = &loader->options;
@@ -88,10 +92,10 @@ static enum status decode_item(struct worker *worker, uint32_t item, float *out,
     enum status status = read_item(worker, item, err);
     if (status)
         return status;
-    if (options->pass == LOADER_VALID || !options->augment.enabled)
+    bool plain = options->pass == LOADER_VALID || (options->pass == LOADER_VIEWS && unique == 0);
+    if (plain || !options->augment.enabled)
         return preprocess_eval(worker->preprocess, worker->bytes, len, &header, options->size, out,
                                err);
-    uint64_t unique = (uint64_t)loader->stage << 32 | loader->epoch;
     struct rng rng = rng_stream("augment", options->seed, unique, item);
     int width, height;
     image_turned_size(&header, &width, &height);
@@ -120,16 +124,26 @@ static bool claim(struct loader *loader, int64_t *step, int *row)
     return true;
 }
 
+/* The item that stands at `at` of the epoch, and the number of its draw. */
+static uint32_t item_at(const struct loader *loader, int64_t at, uint64_t *unique)
+{
+    int64_t copies = loader->options.pass == LOADER_VIEWS ? 1 + loader->options.views : 1;
+    *unique = copies > 1 ? (uint64_t)(at % copies) : (uint64_t)loader->stage << 32 | loader->epoch;
+    return loader->order[at / copies];
+}
+
 /* Called without the lock: decodes item `row` of batch `step` into its slot. */
 static enum status fill(struct worker *worker, int64_t step, int row, struct err *err)
 {
     struct loader *loader = worker->loader;
     struct slot *slot = &loader->slots[step % N_SLOTS];
-    uint32_t item = loader->order[step * loader->options.batch_size + row];
+    uint64_t unique;
+    uint32_t item = item_at(loader, step * loader->options.batch_size + row, &unique);
     size_t values = (size_t)loader->options.size * (size_t)loader->options.size * 3;
     slot->items[row] = item;
     slot->labels[row] = pack_item(loader->pack, item)->label;
-    enum status status = decode_item(worker, item, slot->images + (size_t)row * values, err);
+    enum status status =
+        decode_item(worker, item, unique, slot->images + (size_t)row * values, err);
     if (status)
         err_prefix(err, "Item %s of the data set: ", pack_item_path(loader->pack, item));
     return status;
@@ -178,6 +192,9 @@ static enum status check_options(const struct pack *pack, const struct loader_op
     if (options->threads < 1 || options->threads > MAX_THREADS)
         return err_set(err, E_INVALID, "%d loader threads were asked for; from 1 to %d are run.",
                        options->threads, MAX_THREADS);
+    if (options->pass == LOADER_VIEWS && (options->views < 1 || options->views > MAX_VIEWS))
+        return err_set(err, E_INVALID, "%d views of a picture were asked for; it can be 1 to %d.",
+                       options->views, MAX_VIEWS);
     for (uint32_t i = 0; i < options->n_items; i++)
         if (options->items[i] >= pack_n_items(pack))
             return err_set(err, E_INTERNAL, "Item %u of a pack of %u cannot be loaded.",
@@ -243,9 +260,13 @@ enum status loader_open(const struct pack *pack, const struct loader_options *op
     loader->pack = pack;
     loader->options = *options;
     loader->options.items = NULL;
-    if ((uint32_t)options->batch_size > options->n_items)
-        loader->options.batch_size = (int)options->n_items;
-    int64_t n = options->n_items, batch = loader->options.batch_size;
+    int64_t n = options->n_items;
+    if (options->pass == LOADER_VIEWS)
+        n *= 1 + options->views;
+    if (options->batch_size > n)
+        loader->options.batch_size = (int)n;
+    int64_t batch = loader->options.batch_size;
+    loader->rows = n;
     loader->steps = options->pass == LOADER_TRAIN ? n / batch : (n + batch - 1) / batch;
     loader->claim_step = loader->lend_step = loader->steps; /* nothing before loader_begin */
     pthread_mutex_init(&loader->lock, NULL);
@@ -307,7 +328,7 @@ static void draw_order(struct loader *loader)
 {
     size_t n = loader->options.n_items;
     memcpy(loader->order, loader->items, n * sizeof *loader->order);
-    if (loader->options.pass == LOADER_VALID)
+    if (loader->options.pass != LOADER_TRAIN)
         return;
     struct rng rng = rng_stream("order", loader->options.seed, loader->stage, loader->epoch);
     rng_shuffle(&rng, loader->order, n);
@@ -352,8 +373,9 @@ enum status loader_next(struct loader *loader, struct batch *batch, struct err *
             status = err->status;
         } else {
             const struct slot *slot = &loader->slots[step % N_SLOTS];
-            *batch =
-                (struct batch){slot->images, slot->labels, slot->items, count_of(loader, step)};
+            size_t side = (size_t)loader->options.size;
+            *batch = (struct batch){slot->images, side * side * 3, slot->labels, slot->items,
+                                    count_of(loader, step)};
             loader->lend_step++;
         }
     }

@@ -3,8 +3,10 @@
  * A training epoch is the items shuffled by rng_stream("order", seed, stage, epoch), cut into
  * batches; the last short one is dropped unless it is the only one. Crops and flips are drawn from
  * rng_stream("augment", seed, stage << 32 | epoch, item). A validation pass takes the items in
- * order with the centre crop; its last batch may be short. So batch k of an epoch is a pure
- * function of (pack, items, seed, stage, epoch, k), and a resumed run starts at any k.
+ * order with the centre crop; its last batch may be short. A pass of views is a validation pass in
+ * which each item is followed by `views` augmented copies of itself, drawn from
+ * rng_stream("augment", seed, view, item), view = 1... So batch k of an epoch is a pure function of
+ * (pack, items, seed, stage, epoch, k), and a resumed run starts at any k.
  *
  * Threads: `threads` workers fill a ring of slots, LOADER_AHEAD batches ahead of the one that is
  * lent out. loader.lock guards all that they share and is a leaf. One thread consumes. */
@@ -19,7 +21,8 @@
 
 #define LOADER_AHEAD 2 /* batches decoded ahead of the one that is lent out */
 
-enum loader_pass { LOADER_TRAIN, LOADER_VALID };
+enum loader_pass { LOADER_TRAIN, LOADER_VALID, LOADER_VIEWS };
+enum sampler { SAMPLER_SHUFFLED, SAMPLER_BALANCED };
 
 struct loader_options {
     enum loader_pass pass;
@@ -29,14 +32,17 @@ struct loader_options {
     int size;       /* pictures are (size,size,3) */
     int threads;    /* at least 1 */
     uint64_t seed;
-    struct augment_options augment; /* LOADER_TRAIN only */
+    struct augment_options augment; /* LOADER_TRAIN and LOADER_VIEWS */
+    int views;                      /* LOADER_VIEWS: augmented copies that follow each item */
+    enum sampler sampler;           /* LOADER_TRAIN only */
 };
 
 struct batch {
     const float *images;   /* (count,size,size,3), normalised; borrowed from the loader */
+    size_t row_floats;     /* of one image: size*size*3 */
     const int32_t *labels; /* (count) */
     const uint32_t *items; /* (count) item numbers of the pack */
-    int count;             /* batch_size, less only in a validation pass's last batch */
+    int count;             /* batch_size, less only in the last batch of the other passes */
 };
 
 struct loader; /* owns its threads and slots; borrows the pack */

@@ -8,6 +8,8 @@
 #ifndef THAW_ENGINE_TRAIN_EVALUATE_H
 #define THAW_ENGINE_TRAIN_EVALUATE_H
 
+#include <stdbool.h>
+
 #include "base/json.h"
 #include "base/status.h"
 #include "engine/train/trainer.h"

@@ -142,6 +142,37 @@ static void validation_is_in_order_and_ends_with_a_short_batch(void **state)
     pack_close(pack);
 }
 
+static void every_view_follows_its_plain_picture_and_draws_for_itself(void **state)
+{
+    enum { VIEWS = 3, PICTURES = 5, ROWS = PICTURES * (1 + VIEWS), VALUES = SIZE * SIZE * 3 };
+    struct pack *pack = make_pack(state);
+    struct epoch *plain = one_epoch(pack, options(LOADER_VALID, 4, 2), 0);
+    struct epoch *epochs[2];
+    for (int i = 0; i < 2; i++) {
+        struct loader_options with = options(LOADER_VIEWS, 6 + i, 1 + i);
+        with.views = VIEWS;
+        with.n_items = PICTURES;
+        epochs[i] = one_epoch(pack, with, 0);
+        assert_int_equal(epochs[i]->n, ROWS);
+    }
+    assert_memory_equal(epochs[0]->images, epochs[1]->images, sizeof epochs[0]->images);
+    for (int row = 0; row < ROWS; row++) {
+        int item = row / (1 + VIEWS), view = row % (1 + VIEWS);
+        assert_int_equal(epochs[0]->items[row], item);
+        assert_int_equal(epochs[0]->labels[row], pack_item(pack, (uint32_t)item)->label);
+        bool same =
+            memcmp(epochs[0]->images[row], plain->images[item], VALUES * sizeof(float)) == 0;
+        assert_int_equal(same, view == 0);
+        if (view > 1)
+            assert_memory_not_equal(epochs[0]->images[row], epochs[0]->images[row - 1],
+                                    VALUES * sizeof(float));
+    }
+    mem_free(epochs[0]);
+    mem_free(epochs[1]);
+    mem_free(plain);
+    pack_close(pack);
+}
+
 static void validation_pictures_are_those_that_predict_sees(void **state)
 {
     struct pack *pack = make_pack(state);
@@ -301,6 +332,7 @@ int main(void)
         IN_A_FOLDER(training_takes_every_item_once_but_the_last_short_batch),
         IN_A_FOLDER(a_batch_larger_than_the_items_is_lowered_to_them),
         IN_A_FOLDER(validation_is_in_order_and_ends_with_a_short_batch),
+        IN_A_FOLDER(every_view_follows_its_plain_picture_and_draws_for_itself),
         IN_A_FOLDER(validation_pictures_are_those_that_predict_sees),
         IN_A_FOLDER(epochs_and_seeds_differ_in_order_and_in_crops),
         IN_A_FOLDER(an_epoch_can_be_begun_at_any_step),

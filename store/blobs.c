@@ -56,6 +56,55 @@ static enum status make_place(struct store *store, const char *sha256, struct er
     return status;
 }
 
+/* --- Blobs that wait for their row ------------------------------------------------------------ */
+
+static void drop_put(struct store *store, size_t i)
+{
+    store->puts[i] = store->puts[--store->n_puts];
+}
+
+/* Those whose row never came are forgotten after an hour: from then on their age tells. */
+static void await_row(struct store *store, const char *sha256)
+{
+    int64_t now = (int64_t)clock_seconds();
+    for (size_t i = store->n_puts; i-- > 0;)
+        if (now - store->puts[i].at > BLOB_YOUNG_SECONDS)
+            drop_put(store, i);
+    if (store->n_puts == store->max_puts) {
+        store->max_puts = store->max_puts ? 2 * store->max_puts : 16;
+        store->puts = mem_realloc(store->puts, store->max_puts * sizeof *store->puts);
+    }
+    struct blob_put *put = &store->puts[store->n_puts++];
+    snprintf(put->sha256, sizeof put->sha256, "%s", sha256);
+    put->at = now;
+}
+
+static size_t find_put(const struct store *store, const char *sha256)
+{
+    size_t i = 0;
+    while (i < store->n_puts && strcmp(store->puts[i].sha256, sha256) != 0)
+        i++;
+    return i;
+}
+
+bool blob_is_awaited(const struct store *store, const char *sha256)
+{
+    return find_put(store, sha256) < store->n_puts;
+}
+
+void blob_settle(struct store *store, const char *sha256)
+{
+    if (!sha256)
+        return;
+    pthread_mutex_lock(&store->blob_lock);
+    size_t i = find_put(store, sha256);
+    if (i < store->n_puts)
+        drop_put(store, i);
+    pthread_mutex_unlock(&store->blob_lock);
+}
+
+/* --- Storing ---------------------------------------------------------------------------------- */
+
 /* Puts the finished file at `from` under its name. A blob that is there already becomes young
  * again instead, so that the collector leaves it alone until a row refers to it. */
 static enum status put(struct store *store, const char *from, const char *sha256, struct err *err)
@@ -74,6 +123,8 @@ static enum status put(struct store *store, const char *from, const char *sha256
         if (status == OK)
             status = fs_commit(from, path, err);
     }
+    if (status == OK)
+        await_row(store, sha256);
     pthread_mutex_unlock(&store->blob_lock);
     return status;
 }

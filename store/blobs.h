@@ -1,9 +1,10 @@
 /* blobs.h -- files named by the sha256 of what they hold: DATA/blobs/ab/abcdef...
  *
  * Written beside their place, fsynced, renamed, parent fsynced: a blob is whole or absent, and the
- * same bytes are stored once. Rows refer to them (the columns are a table in blobs.c); what no row
+ * same bytes are stored once. Rows refer to them (the columns are a table in sweep.c). What no row
  * refers to is collected at start and hourly, but never when it is younger than an hour or held
- * open through blob_open. */
+ * open through blob_open. What a DELETE released goes at once: whoever stores a blob is known until
+ * its row stands (blob_settle), so that no age is needed to protect it. */
 #ifndef THAW_STORE_BLOBS_H
 #define THAW_STORE_BLOBS_H
 
@@ -29,6 +30,14 @@ enum status blob_open(struct store *store, const char *sha256, int *fd, struct e
 /* Its absolute path, whether it exists or not; E_INTERNAL when `sha256` is not 64 hex digits. */
 enum status blob_path(struct store *store, const char *sha256, char *path, size_t size,
                       struct err *err);
+
+/* A row that refers to a blob that was just stored stands: files of this folder call it. */
+void blob_settle(struct store *store, const char *sha256);
+
+/* A row that referred to the blob is gone. Removes it, unless another row refers to it, somebody
+ * holds it open, or it was stored anew for a row that is still to come; then it is the collector's.
+ * NULL is fine. */
+void blob_release(struct store *store, const char *sha256);
 
 struct blob_sweep {
     int64_t kept, removed, bytes_removed;

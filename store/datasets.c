@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "store/blobs.h"
 #include "store/events_write.h"
 
 static const char *const status_names[N_DATASET_STATUS] = {
@@ -180,8 +181,11 @@ enum status dataset_delete(struct store *store, const char *id, struct err *err)
         goto done;
     status = delete_row(sql, id, &arena, &row, err);
     status = store_end(store, status, err);
-    if (status == OK)
+    if (status == OK) {
         remove_upload(store, row.upload);
+        blob_release(store, row.pack);
+        blob_release(store, row.index);
+    }
 done:
     arena_deinit(&arena);
     return status;
@@ -235,8 +239,11 @@ enum status dataset_finish(struct store *store, const struct dataset_row *row, s
         goto done;
     status = finish_row(store, sql, row, &arena, &before, err);
     status = store_end(store, status, err);
-    if (status == OK)
+    if (status == OK) {
         remove_upload(store, before.upload);
+        blob_settle(store, row->pack);
+        blob_settle(store, row->index);
+    }
 done:
     arena_deinit(&arena);
     return status;

@@ -69,6 +69,7 @@ void store_close(struct store *store)
     pthread_mutex_destroy(&store->read_lock);
     pthread_mutex_destroy(&store->blob_lock);
     pthread_cond_destroy(&store->read_free);
+    mem_free(store->puts);
     mem_free(store->folder);
     mem_free(store);
 }

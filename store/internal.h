@@ -13,11 +13,19 @@
 
 #include <pthread.h>
 
+#include "base/digest.h"
 #include "store/db.h"
 #include "store/row.h"
 #include "store/sql.h"
 
-#define STORE_READERS 3
+#define STORE_READERS      3
+#define BLOB_YOUNG_SECONDS 3600
+
+/* A blob that was stored, and which no row refers to yet. */
+struct blob_put {
+    char sha256[SHA256_HEX];
+    int64_t at; /* monotonic seconds */
+};
 
 struct store {
     char *folder;    /* owned; absolute */
@@ -35,6 +43,8 @@ struct store {
     size_t n_idle;                   /* under read_lock */
 
     pthread_mutex_t blob_lock;
+    struct blob_put *puts; /* owned; under blob_lock: blobs that wait for their row */
+    size_t n_puts, max_puts;
 
     void (*notify)(void *context, int64_t seq); /* set once, before threads */
     void *notify_context;
@@ -51,6 +61,9 @@ enum status store_end(struct store *store, enum status status, struct err *err);
 
 struct sql *store_read(struct store *store); /* waits for an idle reader */
 void store_read_done(struct store *store, struct sql *sql);
+
+/* Whether a put of this blob waits for its row. blob_lock is held. */
+bool blob_is_awaited(const struct store *store, const char *sha256);
 
 /* One page, or one row by id, through a reader. */
 enum status store_get(struct store *store, const struct table *table, const char *id,

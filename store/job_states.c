@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "store/artifacts_write.h"
+#include "store/blobs.h"
 #include "store/checkpoints_write.h"
 #include "store/events_write.h"
 #include "store/jobs_write.h"
@@ -115,14 +117,23 @@ static enum status write_event(struct store *store, struct sql *sql, const char 
 }
 
 enum status job_write_state(struct store *store, struct sql *sql, const char *id,
-                            enum job_status status, const char *previous, const char *error,
-                            struct err *err)
+                            enum job_status status, const char *previous,
+                            const struct job_change *change, struct err *err)
 {
     struct json *data = json_new_object();
     json_set_string(data, "status", job_status_names[status]);
     json_set_string(data, "previous", previous);
-    set_document(data, "error", error);
+    set_document(data, "error", change ? change->error : NULL);
+    set_document(data, "reason", change ? change->reason : NULL);
     return write_event(store, sql, "state", id, data, err);
+}
+
+enum status job_write_log(struct store *store, struct sql *sql, const char *id, const char *detail,
+                          struct err *err)
+{
+    struct json *data = json_new_object();
+    json_set_string(data, "detail", detail);
+    return write_event(store, sql, "log", id, data, err);
 }
 
 static enum status write_done(struct store *store, struct sql *sql, const char *id,
@@ -142,11 +153,13 @@ static const char edge_sql[] =
     " started_ms = CASE WHEN ?3 = 'validating' THEN coalesce(started_ms, ?4) ELSE started_ms END,"
     " finished_ms = CASE WHEN ?5 THEN ?4 ELSE NULL END,"
     " estimated_finish_ms = CASE WHEN ?3 = 'running' THEN estimated_finish_ms ELSE NULL END,"
-    " error = coalesce(?6, error), engine = coalesce(?7, engine),"
+    " error = CASE WHEN ?3 = 'queued' THEN NULL ELSE coalesce(?6, error) END,"
+    " reason = CASE WHEN ?3 = 'paused' THEN ?14 END,"
+    " engine = coalesce(?7, engine),"
     " result_model = coalesce(?8, result_model),"
     " weights_sha256 = coalesce(?9, weights_sha256),"
     " latest = coalesce(?10, latest), best = coalesce(?11, best),"
-    " deaths = deaths + ?12, crashes = crashes + ?13"
+    " deaths = deaths + ?12, crashes = crashes + ?13, rerun = coalesce(?15, rerun)"
     " WHERE id = ?1 AND status = ?2";
 
 static enum status update_row(struct sql *sql, const char *id, enum job_status from,
@@ -160,7 +173,7 @@ static enum status update_row(struct sql *sql, const char *id, enum job_status f
                    sql_text(change->error), sql_text(change->engine),
                    sql_text(change->result_model), sql_text(change->weights_sha256),
                    sql_text(change->latest), sql_text(change->best), sql_integer(change->died),
-                   sql_integer(change->crashed)),
+                   sql_integer(change->crashed), sql_text(change->reason), sql_text(change->rerun)),
         &changed, err);
     if (status == OK && !changed)
         return err_set(err, E_CONFLICT, "The job %s is no longer %s.", id, job_status_names[from]);
@@ -173,6 +186,8 @@ static enum status write_products(struct store *store, struct sql *sql,
     enum status status = OK;
     for (size_t i = 0; status == OK && i < change->n_checkpoints; i++)
         status = checkpoint_write(sql, &change->checkpoints[i], err);
+    for (size_t i = 0; status == OK && i < change->n_artifacts; i++)
+        status = artifact_write(sql, &change->artifacts[i], err);
     if (status || !change->model)
         return status;
     struct arena arena;
@@ -197,7 +212,7 @@ static enum status edge(struct store *store, struct sql *sql, const char *id, en
                        job_status_names[to]);
     enum status status = write_products(store, sql, change, err);
     if (status == OK)
-        status = job_write_state(store, sql, id, to, job_status_names[from], change->error, err);
+        status = job_write_state(store, sql, id, to, job_status_names[from], change, err);
     if (status == OK && job_status_is_terminal(to))
         status = write_done(store, sql, id, to, change, err);
     if (status == OK)
@@ -213,7 +228,12 @@ enum status job_transition(struct store *store, const char *id, enum job_status 
     if (status)
         return status;
     status = edge(store, sql, id, from, to, change, err);
-    return store_end(store, status, err);
+    status = store_end(store, status, err);
+    for (size_t i = 0; status == OK && change && i < change->n_checkpoints; i++)
+        blob_settle(store, change->checkpoints[i].sha256); /* the model has the last one's blob */
+    for (size_t i = 0; status == OK && change && i < change->n_artifacts; i++)
+        blob_settle(store, change->artifacts[i].sha256);
+    return status;
 }
 
 static const struct ask *find_ask(enum job_action action, enum job_status from)
@@ -277,6 +297,8 @@ static enum status write_report(struct store *store, struct sql *sql, const char
         return status;
     if (report->checkpoint)
         status = checkpoint_write(sql, report->checkpoint, err);
+    if (status == OK && report->artifact)
+        status = artifact_write(sql, report->artifact, err);
     for (size_t i = 0; status == OK && i < report->n_events; i++)
         status = event_write(store, sql, &report->events[i], err);
     return status;
@@ -290,5 +312,10 @@ enum status job_report(struct store *store, const char *id, const struct job_rep
     if (status)
         return status;
     status = write_report(store, sql, id, report, err);
-    return store_end(store, status, err);
+    status = store_end(store, status, err);
+    if (status == OK && report->checkpoint)
+        blob_settle(store, report->checkpoint->sha256);
+    if (status == OK && report->artifact)
+        blob_settle(store, report->artifact->sha256);
+    return status;
 }

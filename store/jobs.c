@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "store/blobs.h"
 #include "store/jobs_write.h"
 
 #define FIELD(member) offsetof(struct job_row, member)
@@ -115,11 +116,28 @@ enum status jobs_list(struct store *store, const enum job_status *filter, const 
     return status;
 }
 
+/* Every blob that may go when the job's row goes: one text a blob. */
+static enum status list_blobs(struct sql *sql, const char *id, struct arena *arena,
+                              const char ***blobs, size_t *n, struct err *err)
+{
+    static const struct column column = {"sha256", COLUMN_TEXT, 0, NULL, 0};
+    static const struct table table = {
+        "(SELECT job, sha256 FROM checkpoints UNION SELECT job, sha256 FROM artifacts)", "blob",
+        &column, 1, sizeof(const char *)};
+    void *rows = NULL;
+    enum status status =
+        row_list(sql, &table, "WHERE job = ?1", SQL_VALUES(sql_text(id)), arena, &rows, n, err);
+    *blobs = rows;
+    return status;
+}
+
 enum status job_delete(struct store *store, const char *id, struct err *err)
 {
     struct arena arena;
     arena_init(&arena);
     struct job_row row;
+    const char **blobs = NULL;
+    size_t n_blobs = 0;
     struct sql *sql = NULL;
     enum status status = store_begin(store, DURABLE, &sql, err);
     if (status)
@@ -131,16 +149,80 @@ enum status job_delete(struct store *store, const char *id, struct err *err)
                          "first.",
                          id, job_status_names[row.status]);
     if (status == OK)
+        status = list_blobs(sql, id, &arena, &blobs, &n_blobs, err);
+    if (status == OK)
         status =
             sql_run(sql, "DELETE FROM jobs WHERE id = ?1", SQL_VALUES(sql_text(id)), NULL, err);
     status = store_end(store, status, err);
     if (status == OK) {
+        for (size_t i = 0; i < n_blobs; i++)
+            blob_release(store, blobs[i]);
+        blob_release(store, row.weights);
         char *folder = mem_printf("%s/jobs/%s", store->folder, id);
         status = fs_remove_tree(folder, err);
         mem_free(folder);
     }
 done:
     arena_deinit(&arena);
+    return status;
+}
+
+static const char revise_sql[] =
+    "UPDATE jobs SET spec = ?4, name = ?5, metadata = ?6, priority = ?7,"
+    " estimate = CASE WHEN spec IS ?4 THEN estimate END"
+    " WHERE id = ?1 AND status = ?2 AND spec IS ?3";
+
+static enum status revise(struct store *store, struct sql *sql, const struct job_row *before,
+                          const struct job_row *after, const char *detail, struct err *err)
+{
+    int64_t changed = 0;
+    enum status status =
+        sql_run(sql, revise_sql,
+                SQL_VALUES(sql_text(before->id), sql_text(job_status_names[before->status]),
+                           sql_text(before->spec), sql_text(after->spec), sql_text(after->name),
+                           sql_text(after->metadata), sql_integer(after->priority)),
+                &changed, err);
+    if (status == OK && !changed)
+        return err_set(err, E_CONFLICT,
+                       "The job %s changed while this request looked at it: look again.",
+                       before->id);
+    return status ? status : job_write_log(store, sql, before->id, detail, err);
+}
+
+enum status job_revise(struct store *store, const struct job_row *before,
+                       const struct job_row *after, const char *detail, struct err *err)
+{
+    struct sql *sql = NULL;
+    enum status status = store_begin(store, DURABLE, &sql, err);
+    if (status)
+        return status;
+    status = revise(store, sql, before, after, detail, err);
+    return store_end(store, status, err);
+}
+
+enum status job_set_estimate(struct store *store, const char *id, const char *estimate,
+                             struct err *err)
+{
+    struct sql *sql = NULL;
+    enum status status = store_begin(store, DURABLE, &sql, err);
+    if (status)
+        return status;
+    status = sql_run(sql, "UPDATE jobs SET estimate = ?2 WHERE id = ?1",
+                     SQL_VALUES(sql_text(id), sql_text(estimate)), NULL, err);
+    return store_end(store, status, err);
+}
+
+enum status job_children(struct store *store, const char *id, struct arena *arena,
+                         const char ***ids, size_t *n, struct err *err)
+{
+    static const struct column column = {"id", COLUMN_TEXT, 0, NULL, 0};
+    static const struct table table = {"jobs", "job", &column, 1, sizeof(const char *)};
+    void *rows = NULL;
+    struct sql *sql = store_read(store);
+    enum status status = row_list(sql, &table, "WHERE parent = ?1 ORDER BY seq LIMIT 100",
+                                  SQL_VALUES(sql_text(id)), arena, &rows, n, err);
+    store_read_done(store, sql);
+    *ids = rows;
     return status;
 }
 

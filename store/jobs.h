@@ -7,6 +7,7 @@
 #ifndef THAW_STORE_JOBS_H
 #define THAW_STORE_JOBS_H
 
+#include "store/artifacts.h"
 #include "store/checkpoints.h"
 #include "store/db.h"
 #include "store/events.h"
@@ -71,16 +72,32 @@ enum status jobs_list(struct store *store, const enum job_status *status, const 
 /* Terminal jobs only, else E_CONFLICT; events and checkpoints go with it. */
 enum status job_delete(struct store *store, const char *id, struct err *err);
 
+/* Writes spec, name, metadata and priority of `after` into a job that still is as `before` says
+ * (state and spec), with a `log` event that says `detail`; a changed spec loses its estimate.
+ * E_CONFLICT when the job changed meanwhile. */
+enum status job_revise(struct store *store, const struct job_row *before,
+                       const struct job_row *after, const char *detail, struct err *err);
+enum status job_set_estimate(struct store *store, const char *id, const char *estimate,
+                             struct err *err);
+
+/* Ids of the jobs that were promoted from this one, oldest first, at most 100. */
+enum status job_children(struct store *store, const char *id, struct arena *arena,
+                         const char ***ids, size_t *n, struct err *err);
+
 /* How many queued jobs start before this one, counted from 0; -1 when it is not queued. */
 enum status job_queue_position(struct store *store, const char *id, int64_t *position,
                                struct err *err);
 
-/* What an edge writes besides the state; NULL leaves the column as it is. */
+/* What an edge writes besides the state; NULL leaves the column as it is. A job that goes back to
+ * the queue loses the error and the reason it was paused with. */
 struct job_change {
-    const char *error, *engine, *result_model, *weights_sha256, *latest, *best;
+    const char *error, *engine, *result_model, *weights_sha256, *latest, *best, *rerun;
+    const char *reason;                       /* of a pause */
     const struct model_row *model;            /* inserted in the same transaction */
     const struct checkpoint_row *checkpoints; /* likewise */
     size_t n_checkpoints;
+    const struct artifact_row *artifacts; /* likewise */
+    size_t n_artifacts;
     bool died, crashed; /* count one death (and one by a fatal signal) */
 };
 
@@ -106,6 +123,7 @@ struct job_report {
     const struct event_new *events;
     size_t n_events;
     const struct checkpoint_row *checkpoint; /* upserted */
+    const struct artifact_row *artifact;     /* likewise */
     bool checkpointed; /* further than ever before: resets deaths and crashes */
 };
 enum status job_report(struct store *store, const char *id, const struct job_report *report,

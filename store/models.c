@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "store/blobs.h"
 #include "store/events_write.h"
 
 #define FIELD(member) offsetof(struct model_row, member)
@@ -97,7 +98,10 @@ enum status model_insert(struct store *store, struct model_row *row, struct aren
     if (status)
         return status;
     status = model_write(store, sql, row, arena, err);
-    return store_end(store, status, err);
+    status = store_end(store, status, err);
+    if (status == OK)
+        blob_settle(store, row->weights);
+    return status;
 }
 
 enum status model_get(struct store *store, const char *id_or_name, struct arena *arena,
@@ -142,6 +146,8 @@ enum status model_delete(struct store *store, const char *id, struct err *err)
         status =
             sql_run(sql, "DELETE FROM models WHERE id = ?1", SQL_VALUES(sql_text(id)), NULL, err);
     status = store_end(store, status, err);
+    if (status == OK)
+        blob_release(store, row.weights);
 done:
     arena_deinit(&arena);
     return status;

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,8 +14,6 @@
 #include "store/blobs.h"
 #include "store/internal.h"
 
-#define YOUNG_SECONDS 3600
-
 /* Every column that names a blob. Whoever adds one adds it here, and an index on it. */
 static const struct {
     const char *table, *column, *where;
@@ -23,6 +22,7 @@ static const struct {
     {"datasets", "pack_index", ""},
     {"models", "weights", ""},
     {"checkpoints", "sha256", ""},
+    {"artifacts", "sha256", ""},
     {"jobs", "weights", " AND status NOT IN ('succeeded', 'failed', 'cancelled')"},
 };
 
@@ -45,25 +45,25 @@ static bool is_old(const struct stat *info)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec - info->st_mtim.tv_sec > YOUNG_SECONDS;
+    return now.tv_sec - info->st_mtim.tv_sec > BLOB_YOUNG_SECONDS;
 }
 
-/* Removes one blob unless it is young, held open or referred to. blob_lock is held: nobody makes
- * it young again between the look and the removal. */
-static enum status consider(struct sql *sql, int folder, const char *name, struct blob_sweep *sweep,
-                            struct err *err)
+/* Removes one blob unless it is young (where age counts), held open or referred to. blob_lock is
+ * held: nobody makes it young again between the look and the removal. */
+static enum status consider(struct sql *sql, int folder, const char *path, const char *name,
+                            bool at_any_age, struct blob_sweep *sweep, struct err *err)
 {
     struct stat info;
     bool referenced = true;
     enum status status = OK;
-    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int fd = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? OK : err_errno(err, "The blob %s cannot be opened", name);
-    bool removable = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && is_old(&info) &&
-                     flock(fd, LOCK_EX | LOCK_NB) == 0;
+    bool removable = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+                     (at_any_age || is_old(&info)) && flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (removable)
         status = is_referenced(sql, name, &referenced, err);
-    if (status == OK && removable && !referenced && unlinkat(folder, name, 0) == 0) {
+    if (status == OK && removable && !referenced && unlinkat(folder, path, 0) == 0) {
         sweep->removed++;
         sweep->bytes_removed += info.st_size;
     } else {
@@ -99,7 +99,7 @@ struct collection {
 static enum status visit_blob(void *context, int folder, const char *name, struct err *err)
 {
     struct collection *collection = context;
-    return consider(collection->sql, folder, name, collection->sweep, err);
+    return consider(collection->sql, folder, name, name, false, collection->sweep, err);
 }
 
 static enum status visit_blob_folder(void *context, int folder, const char *name, struct err *err)
@@ -125,6 +125,22 @@ enum status blobs_collect(struct store *store, struct blob_sweep *sweep, struct 
     enum status status = each_entry(path, visit_blob_folder, &collection, err);
     mem_free(path);
     return status;
+}
+
+void blob_release(struct store *store, const char *sha256)
+{
+    char path[PATH_MAX];
+    struct err ignored; /* what cannot be removed now is the collector's */
+    struct blob_sweep sweep = {0};
+    if (!sha256 || blob_path(store, sha256, path, sizeof path, &ignored) != OK)
+        return;
+    pthread_mutex_lock(&store->blob_lock);
+    if (!blob_is_awaited(store, sha256)) {
+        struct sql *sql = store_read(store);
+        consider(sql, AT_FDCWD, path, sha256, true, &sweep, &ignored);
+        store_read_done(store, sql);
+    }
+    pthread_mutex_unlock(&store->blob_lock);
 }
 
 static enum status visit_tmp(void *context, int folder, const char *name, struct err *err)

@@ -160,7 +160,86 @@ static void every_kind_of_reference_keeps_its_blob(void **state)
     assert_ok(f, job_delete(f->store, "job_1", &f->err));
     assert_ok(f, model_delete(f->store, model.id, &f->err));
     assert_ok(f, dataset_delete(f->store, dataset, &f->err));
-    assert_int_equal(collect(f).removed, 4);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        assert_false(is_there(f, all[i]));
+}
+
+/* A ready dataset whose pack and index are these blobs. */
+static const char *dataset_of(struct fixture *f, const char *name, const struct blob *pack,
+                              const struct blob *index)
+{
+    const char *id = fixture_dataset(f, name);
+    struct dataset_row row = {.id = id,
+                              .status = DATASET_READY,
+                              .kind = "image",
+                              .items = 4,
+                              .classes = "[]",
+                              .splits = "{}",
+                              .rejected = "{}",
+                              .pack = pack->sha256,
+                              .index = index->sha256};
+    assert_ok(f, dataset_finish(f->store, &row, &f->err));
+    return id;
+}
+
+static void a_delete_frees_the_disk_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct blob pack = put(f, "pack"), index = put(f, "index");
+    const char *id = dataset_of(f, "one", &pack, &index);
+    assert_ok(f, dataset_delete(f->store, id, &f->err));
+    assert_false(is_there(f, &pack));
+    assert_false(is_there(f, &index));
+
+    struct blob weights = put(f, "weights");
+    struct model_row model = {.name = "m",
+                              .kind = "image",
+                              .architecture = "resnet18",
+                              .origin = "import",
+                              .weights = weights.sha256};
+    assert_ok(f, model_insert(f->store, &model, &f->arena, &f->err));
+    assert_ok(f, model_delete(f->store, model.id, &f->err));
+    assert_false(is_there(f, &weights));
+
+    const char *job = fixture_job_in(f, JOB_RUNNING);
+    struct blob stage = put(f, "stage"), report = put(f, "report");
+    struct checkpoint_row checkpoint = {
+        .job = job, .slot = "best", .name = "best", .sha256 = stage.sha256};
+    struct artifact_row artifact = {.job = job, .name = "report.json", .sha256 = report.sha256};
+    struct job_report news = {.checkpoint = &checkpoint, .artifact = &artifact};
+    assert_ok(f, job_report(f->store, job, &news, true, &f->err));
+    assert_ok(f, job_transition(f->store, job, JOB_RUNNING, JOB_FAILED, NULL, &f->err));
+    assert_ok(f, artifact_get(f->store, job, "report.json", &f->arena, &artifact, &f->err));
+    assert_string_equal(artifact.sha256, report.sha256);
+    age(f, &report, 4000);
+    assert_int_equal(collect(f).removed, 0);
+    assert_ok(f, job_delete(f->store, job, &f->err));
+    assert_false(is_there(f, &stage));
+    assert_false(is_there(f, &report));
+}
+
+static void a_delete_leaves_what_others_use_or_are_about_to(void **state)
+{
+    struct fixture *f = *state;
+    struct blob shared = put(f, "shared"), first = put(f, "1"), second = put(f, "2");
+    const char *one = dataset_of(f, "one", &shared, &first);
+    const char *two = dataset_of(f, "two", &shared, &second);
+    assert_ok(f, dataset_delete(f->store, one, &f->err));
+    assert_true(is_there(f, &shared)); /* another row refers to it */
+    assert_false(is_there(f, &first));
+
+    int fd = -1;
+    assert_ok(f, blob_open(f->store, second.sha256, &fd, &f->err));
+    put(f, "shared"); /* somebody stored the same bytes; the row is still to come */
+    assert_ok(f, dataset_delete(f->store, two, &f->err));
+    assert_true(is_there(f, &shared));
+    assert_true(is_there(f, &second)); /* held open: a download */
+    close(fd);
+    blob_settle(f->store, shared.sha256); /* that row came, and went */
+    blob_release(f->store, shared.sha256);
+    blob_release(f->store, second.sha256);
+    assert_false(is_there(f, &shared));
+    assert_false(is_there(f, &second));
 }
 
 static void folders_are_swept_of_what_no_row_knows(void **state)
@@ -208,6 +287,10 @@ int main(void)
                                         fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(every_kind_of_reference_keeps_its_blob, fixture_open,
                                         fixture_close),
+        cmocka_unit_test_setup_teardown(a_delete_frees_the_disk_at_once, fixture_open,
+                                        fixture_close),
+        cmocka_unit_test_setup_teardown(a_delete_leaves_what_others_use_or_are_about_to,
+                                        fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(folders_are_swept_of_what_no_row_knows, fixture_open,
                                         fixture_close),
     };

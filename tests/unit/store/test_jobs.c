@@ -1,6 +1,8 @@
 /* The queue's order, lists, deletion. */
 #include "tests/unit/store/fixture.h"
 
+#include "store/costs.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -130,6 +132,94 @@ static void a_restart_finds_every_open_job_as_it_was(void **state)
     }
 }
 
+static void a_revision_needs_the_job_as_it_was_seen(void **state)
+{
+    struct fixture *f = *state;
+    const char *id = fixture_job(f, 0);
+    struct job_row before, now;
+    assert_ok(f, job_set_estimate(f->store, id, "{\"seconds\":1}", &f->err));
+    assert_ok(f, job_get(f->store, id, &f->arena, &before, &f->err));
+    struct job_row after = before;
+    after.name = "renamed";
+    assert_ok(f, job_revise(f->store, &before, &after, "renamed", &f->err));
+    assert_ok(f, job_get(f->store, id, &f->arena, &now, &f->err));
+    assert_string_equal(now.name, "renamed");
+    assert_string_equal(now.estimate, "{\"seconds\":1}");
+    after.spec = "{\"model\":\"resnet18\"}";
+    assert_ok(f, job_revise(f->store, &before, &after, "another spec", &f->err));
+    assert_ok(f, job_get(f->store, id, &f->arena, &now, &f->err));
+    assert_string_equal(now.spec, after.spec);
+    assert_null(now.estimate); /* it was another spec's */
+    assert_int_equal(job_revise(f->store, &before, &after, "late", &f->err), E_CONFLICT);
+    assert_ok(f, job_transition(f->store, id, JOB_QUEUED, JOB_VALIDATING, NULL, &f->err));
+    assert_int_equal(job_revise(f->store, &now, &after, "too late", &f->err), E_CONFLICT);
+}
+
+static void a_pause_keeps_its_reason_and_error_until_the_job_is_queued_again(void **state)
+{
+    struct fixture *f = *state;
+    const char *id = fixture_job_in(f, JOB_PAUSING);
+    struct job_row row;
+    struct job_change why = {.error = "{\"code\":\"disk_full\"}", .reason = "{\"code\":\"x\"}"};
+    bool accepted = false;
+    assert_ok(f, job_transition(f->store, id, JOB_PAUSING, JOB_PAUSED, &why, &f->err));
+    assert_ok(f, job_get(f->store, id, &f->arena, &row, &f->err));
+    assert_string_equal(row.error, why.error);
+    assert_string_equal(row.reason, why.reason);
+    assert_ok(f, job_ask(f->store, id, JOB_ASK_RESUME, &f->arena, &row, &accepted, &f->err));
+    assert_null(row.error);
+    assert_null(row.reason);
+}
+
+static void jobs_know_those_that_grew_from_them(void **state)
+{
+    struct fixture *f = *state;
+    const char *parent = fixture_job(f, 0);
+    struct job_row row, child = {.id = "job_child",
+                                 .spec = "{}",
+                                 .dataset = f->dataset,
+                                 .model = "thaw-small",
+                                 .parent = parent};
+    const char **ids = NULL;
+    size_t n = 0;
+    assert_ok(f, job_insert(f->store, &child, &f->err));
+    assert_ok(f, job_children(f->store, parent, &f->arena, &ids, &n, &f->err));
+    assert_int_equal(n, 1);
+    assert_string_equal(ids[0], "job_child");
+    assert_ok(f, job_get(f->store, "job_child", &f->arena, &row, &f->err));
+    assert_string_equal(row.parent, parent);
+}
+
+static void costs_are_learned_by_their_whole_key(void **state)
+{
+    struct fixture *f = *state;
+    struct cost_key key = {.machine = "m",
+                           .isa = "avx2",
+                           .threads = 2,
+                           .architecture = "resnet18",
+                           .image_size = 224,
+                           .frozen_groups = 2,
+                           .mode = "train"};
+    struct cost cost;
+    assert_int_equal(cost_get(f->store, &key, &cost, &f->err), E_NOT_FOUND);
+    assert_int_equal(cost_similar(f->store, &key, false, &cost, &f->err), E_NOT_FOUND);
+    struct cost stage = {.image_ns = 3000, .image_flops = 1500};
+    assert_ok(f, cost_learn(f->store, &key, &stage, &f->err));
+    stage.image_ns = 6000;
+    assert_ok(f, cost_learn(f->store, &key, &stage, &f->err));
+    assert_ok(f, cost_get(f->store, &key, &cost, &f->err));
+    assert_int_equal(cost.image_ns, 4000);
+    assert_int_equal(cost.low_ns, 3000);
+    assert_int_equal(cost.high_ns, 6000);
+    assert_int_equal(cost.stages, 2);
+    key.frozen_groups = 0;
+    assert_int_equal(cost_get(f->store, &key, &cost, &f->err), E_NOT_FOUND);
+    assert_ok(f, cost_similar(f->store, &key, true, &cost, &f->err));
+    assert_int_equal(cost.low_ns, 2000000000LL); /* 3000 ns for 1500 operations */
+    key.threads = 1;
+    assert_int_equal(cost_similar(f->store, &key, false, &cost, &f->err), E_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +235,15 @@ int main(void)
                                         fixture_close),
         cmocka_unit_test_setup_teardown(only_an_ended_job_is_deleted_and_all_of_it_goes,
                                         fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(a_revision_needs_the_job_as_it_was_seen, fixture_open,
+                                        fixture_close),
+        cmocka_unit_test_setup_teardown(
+            a_pause_keeps_its_reason_and_error_until_the_job_is_queued_again, fixture_open,
+            fixture_close),
+        cmocka_unit_test_setup_teardown(jobs_know_those_that_grew_from_them, fixture_open,
+                                        fixture_close),
+        cmocka_unit_test_setup_teardown(costs_are_learned_by_their_whole_key, fixture_open,
+                                        fixture_close),
         cmocka_unit_test_setup_teardown(a_restart_finds_every_open_job_as_it_was, fixture_open,
                                         fixture_close),
     };

@@ -20,7 +20,8 @@ struct fusion {
 static int only_reader(const struct fusion *f, int node, enum op_kind op)
 {
     const struct graph *graph = f->plan->graph;
-    if (f->consumers[node] != 1 || node == graph->output || graph->nodes[f->reader[node]].op != op)
+    if (f->consumers[node] != 1 || node == f->plan->output ||
+        graph->nodes[f->reader[node]].op != op)
         return NONE;
     return f->reader[node];
 }
@@ -45,7 +46,7 @@ static void try_norm(struct fusion *f, int head)
 static bool may_overwrite(const struct fusion *f, int value, int add)
 {
     const struct graph *graph = f->plan->graph;
-    if (graph->nodes[value].op == OP_INPUT)
+    if (value == f->plan->options.input_node)
         return false;
     for (int i = add + 1; i < graph->n_nodes; i++)
         for (int k = 0; k < graph->nodes[i].n_inputs; k++)
@@ -85,7 +86,7 @@ void plan_fuse(struct plan *plan)
     size_t n = (size_t)graph->n_nodes;
     struct fusion f = {plan, mem_alloc(n * sizeof(int)), mem_alloc(n * sizeof(int))};
     for (int i = 0; i < graph->n_nodes; i++) {
-        for (int k = 0; k < graph->nodes[i].n_inputs; k++) {
+        for (int k = 0; k < graph->nodes[i].n_inputs && plan_runs(plan, i); k++) {
             f.consumers[graph->nodes[i].inputs[k]]++;
             f.reader[graph->nodes[i].inputs[k]] = i;
         }
@@ -93,7 +94,7 @@ void plan_fuse(struct plan *plan)
     }
     for (int i = 0; i < graph->n_nodes; i++) {
         enum op_kind op = graph->nodes[i].op;
-        if (plan->nodes[i].head != i || (op != OP_CONV && op != OP_BATCHNORM))
+        if (!plan_runs(plan, i) || plan->nodes[i].head != i || (op != OP_CONV && op != OP_BATCHNORM))
             continue;
         if (op == OP_CONV)
             try_norm(&f, i);

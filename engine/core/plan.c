@@ -32,6 +32,11 @@ bool plan_trains(const struct plan *plan, const struct param *param)
     return plan->options.mode == PLAN_TRAIN && param->trainable;
 }
 
+bool plan_runs(const struct plan *plan, int node)
+{
+    return plan->nodes[node].needed && node != plan->options.input_node;
+}
+
 int plan_buffer(struct plan *plan, size_t floats)
 {
     plan->buffers =
@@ -163,9 +168,10 @@ static enum status build_forward(struct plan *plan, struct err *err)
 {
     enum status status = OK;
     plan->building = &plan->forward;
+    plan_output_buffer(plan, plan->options.input_node);
     for (int i = 0; i < plan->graph->n_nodes && !status; i++) {
         int head = plan->nodes[i].head;
-        if (plan->nodes[head].end == i)
+        if (plan_runs(plan, i) && plan->nodes[head].end == i)
             status = op_table[plan_graph_node(plan, head)->op].forward(plan, head, err);
     }
     return status;
@@ -176,7 +182,7 @@ static enum status build_backward(struct plan *plan, struct err *err)
     bool accumulate;
     enum status status = OK;
     plan->building = &plan->backward;
-    plan_contribute(plan, plan->graph->output, &accumulate);
+    plan_contribute(plan, plan->output, &accumulate);
     for (int i = plan->graph->n_nodes - 1; i >= 0 && !status; i--) {
         int head = plan->nodes[i].head;
         const struct op *op = &op_table[plan_graph_node(plan, head)->op];
@@ -214,6 +220,7 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
     struct plan *p = mem_alloc(sizeof *p);
     p->graph = graph;
     p->options = *options;
+    p->output = options->output_node ? options->output_node : graph->output;
     p->threads = omp_get_max_threads();
     p->nodes = mem_alloc((size_t)graph->n_nodes * sizeof *p->nodes);
     enum status status = options->mode == PLAN_TRAIN ? set_trainable(p, err) : OK;
@@ -221,13 +228,16 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
         goto done;
     for (int i = 0; i < graph->n_nodes; i++)
         describe_node(p, i);
+    status = plan_mark_needed(p, err);
+    if (status)
+        goto done;
     plan_fuse(p);
     status = build_forward(p, err);
     if (!status && options->mode == PLAN_TRAIN)
         status = build_backward(p, err);
     if (status)
         goto done;
-    p->buffers[p->nodes[graph->output].buffer].last = p->time;
+    p->buffers[p->nodes[p->output].buffer].last = p->time;
     status = plan_allocate(p, err);
     if (!status)
         status = bind(p, &p->forward, err);
@@ -290,9 +300,24 @@ static void run_steps(struct plan *plan, const struct steps *steps)
     }
 }
 
+static size_t row_of(const struct plan *plan, int node)
+{
+    return shape_floats(&plan->nodes[node].shape) / (size_t)plan->options.batch;
+}
+
+size_t plan_input_row(const struct plan *plan)
+{
+    return row_of(plan, plan->options.input_node);
+}
+
+size_t plan_output_row(const struct plan *plan)
+{
+    return row_of(plan, plan->output);
+}
+
 float *plan_input(struct plan *plan)
 {
-    return plan->buffers[plan->nodes[0].buffer].data;
+    return plan->buffers[plan->nodes[plan->options.input_node].buffer].data;
 }
 
 void plan_forward(struct plan *plan, uint64_t seed, uint64_t step)
@@ -304,12 +329,12 @@ void plan_forward(struct plan *plan, uint64_t seed, uint64_t step)
 
 const float *plan_output(const struct plan *plan)
 {
-    return plan->buffers[plan->nodes[plan->graph->output].buffer].data;
+    return plan->buffers[plan->nodes[plan->output].buffer].data;
 }
 
 float *plan_output_gradient(struct plan *plan)
 {
-    return plan->buffers[plan->nodes[plan->graph->output].gradient].data;
+    return plan->buffers[plan->nodes[plan->output].gradient].data;
 }
 
 void plan_backward(struct plan *plan)
@@ -359,6 +384,9 @@ void plan_print(const struct plan *plan, struct buf *out)
                (long long)plan->options.height, (long long)plan->options.width,
                plan->options.frozen_groups,
                plan->options.frozen_norm_trains ? " (norm trains)" : "", plan->threads, dnn_isa());
+    if (plan->options.input_node || plan->options.output_node)
+        buf_printf(out, "from %s to %s\n", plan_graph_node(plan, plan->options.input_node)->name,
+                   plan_graph_node(plan, plan->output)->name);
     print_steps(plan, "forward", &plan->forward, out);
     print_steps(plan, "backward", &plan->backward, out);
     buf_printf(out, "prepared weights %d, arena %zu bytes, persistent %zu bytes\n",

@@ -38,6 +38,15 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
                      struct err *err);
 void plan_free(struct plan *plan);
 
+/* Where a training plan of these options can begin instead of at the picture: the one value that
+ * leads from what never changes (frozen, batch norm on stored statistics, no dropout) to what
+ * trains. NODE_NONE if there is none worth it, with the reason in *why, a clause. */
+int plan_find_cut(const struct graph *graph, const struct plan_options *options, const char **why);
+
+/* Floats of one row, one picture, of the plan's input and of its output. */
+size_t plan_input_row(const struct plan *plan);
+size_t plan_output_row(const struct plan *plan);
+
 float *plan_input(struct plan *plan); /* (N,H,W,C): write a batch here before each forward; with
                                          input_node that node's value */
 

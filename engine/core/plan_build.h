@@ -66,6 +66,7 @@ struct plan_node {
     struct shape shape;
     int buffer,
         gradient;        /* of the node's value; NONE until made (gradient: until contributed to) */
+    bool needed;         /* for the plan's output; the value itself, or what leads to it */
     bool needs_gradient; /* something trainable lies at or before it */
     bool batch_statistics;       /* batchnorm: normalises by the batch, and trains */
     int head, end;               /* of the chain that the node is part of */
@@ -86,6 +87,7 @@ struct prepared {
 struct plan {
     struct graph *graph; /* borrowed */
     struct plan_options options;
+    int output;              /* the node whose value the plan yields */
     int threads;             /* that the kernels' scratch is made for */
     struct plan_node *nodes; /* owned, one for each of the graph's */
     struct buffer *buffers;  /* owned */
@@ -100,6 +102,9 @@ struct plan {
     uint64_t seed, run_step; /* of the current forward: for dropout */
 };
 
+/* --- cut.c: says which nodes the plan's output needs */
+enum status plan_mark_needed(struct plan *plan, struct err *err);
+
 /* --- fuse.c */
 void plan_fuse(struct plan *plan);
 
@@ -109,6 +114,8 @@ enum status plan_allocate(struct plan *plan, struct err *err);
 /* --- for ops: nodes */
 const struct node *plan_graph_node(const struct plan *plan, int node);
 bool plan_trains(const struct plan *plan, const struct param *param);
+/* The plan computes the node's value: it is needed, and not what the plan is fed with. */
+bool plan_runs(const struct plan *plan, int node);
 
 /* --- for ops: buffers. Ids stay valid, addresses exist after plan_allocate. */
 int plan_buffer(struct plan *plan, size_t floats);

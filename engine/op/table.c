@@ -22,15 +22,8 @@ static struct shape shape_rows_of(const struct node *node, const struct shape *i
     return (struct shape){inputs[0].n, 1, 1, node->channels};
 }
 
-static enum status input_forward(struct plan *plan, int head, struct err *err)
-{
-    (void)err;
-    plan_output_buffer(plan, head);
-    return OK;
-}
-
 const struct op op_table[N_OPS] = {
-    [OP_INPUT] = {"input", shape_input, input_forward, NULL},
+    [OP_INPUT] = {"input", shape_input, NULL, NULL},
     [OP_CONV] = {"conv", conv_shape_of, conv_forward, conv_backward},
     [OP_BATCHNORM] = {"batchnorm", shape_same, batchnorm_forward, batchnorm_backward},
     [OP_ACTIVATION] = {"activation", shape_same, activation_forward, activation_backward},

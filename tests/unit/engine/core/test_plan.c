@@ -53,7 +53,12 @@ static struct graph *small_net(void)
 
 static struct plan *new_plan(struct graph *g, enum plan_mode mode, int frozen, bool norm_trains)
 {
-    struct plan_options options = {mode, BATCH, SIDE, SIDE, frozen, norm_trains};
+    struct plan_options options = {.mode = mode,
+                                   .batch = BATCH,
+                                   .height = SIDE,
+                                   .width = SIDE,
+                                   .frozen_groups = frozen,
+                                   .frozen_norm_trains = norm_trains};
     struct plan *plan = NULL;
     struct err err = {0};
     assert_int_equal(plan_new(g, &options, &plan, &err), OK);

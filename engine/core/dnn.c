@@ -1,5 +1,6 @@
 #include "engine/core/dnn.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,15 @@ struct dnn_layout dnn_layout_nhwc(int64_t n, int64_t h, int64_t w, int64_t c)
     struct dnn_layout layout;
     dnnl_dims_t dims = {n, c, h, w};
     must(dnnl_memory_desc_init_by_tag(&layout.md, 4, dims, dnnl_f32, dnnl_nhwc), "an NHWC layout");
+    return layout;
+}
+
+struct dnn_layout dnn_layout_depthwise(int64_t c, int kernel)
+{
+    struct dnn_layout layout;
+    dnnl_dims_t dims = {c, 1, kernel, kernel};
+    must(dnnl_memory_desc_init_by_tag(&layout.md, 4, dims, dnnl_f32, dnnl_cdba),
+         "a layout of depthwise weights");
     return layout;
 }
 
@@ -190,7 +200,9 @@ static dnnl_primitive_attr_t conv_attributes(const struct dnn_conv_options *o)
     must(dnnl_post_ops_create(&ops), "post-ops");
     if (o->sum)
         must(dnnl_post_ops_append_sum(ops, 1.f), "a sum");
-    if (o->relu)
+    if (o->relu && isfinite(o->ceiling))
+        must(dnnl_post_ops_append_eltwise(ops, 1.f, dnnl_eltwise_clip, 0.f, o->ceiling), "a clip");
+    else if (o->relu)
         must(dnnl_post_ops_append_eltwise(ops, 1.f, dnnl_eltwise_relu, 0.f, 0.f), "a relu");
     must(dnnl_primitive_attr_set_post_ops(attributes, ops), "post-ops");
     dnnl_post_ops_destroy(ops);

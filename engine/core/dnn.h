@@ -24,6 +24,7 @@ void dnn_version(char *text, size_t size); /* "oneDNN 2.6.3" */
 enum status dnn_check(dnnl_status_t result, const char *what, struct err *err);
 
 struct dnn_layout dnn_layout_plain(int n_dims, const int64_t *dims); /* row-major, torch's order */
+struct dnn_layout dnn_layout_depthwise(int64_t c, int kernel); /* (C,1,k,k) stored (k,k,1,C) */
 struct dnn_layout dnn_layout_nhwc(int64_t n, int64_t h, int64_t w, int64_t c);
 bool dnn_layout_equal(const struct dnn_layout *a, const struct dnn_layout *b);
 size_t dnn_layout_floats(const struct dnn_layout *layout); /* stored, padding included */
@@ -43,6 +44,7 @@ struct dnn_conv_options {
     int64_t out_h, out_w, out_c; /* output */
     int kernel, stride, padding;
     bool bias, relu, sum; /* relu and sum (dst += before relu): forward only */
+    float ceiling;        /* of the relu: 6 for ReLU6, else infinity */
     bool training;
 };
 

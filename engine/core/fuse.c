@@ -1,8 +1,10 @@
 /* fuse.c -- which nodes run inside another's kernel.
  *
  *   conv -> [batchnorm] -> [add] -> [relu]   where no gradient is needed: one convolution
- *   conv -> [relu]                           in training
+ *   depthwise -> [batchnorm] -> [relu]       likewise
+ *   conv -> [relu], depthwise -> [relu]      in training
  *   batchnorm -> [add] -> [relu]             in training
+ * where relu is ReLU or ReLU6.
  *
  * A node is taken in only if nothing else reads what comes before it. Batch norm folds into a
  * convolution only when it uses stored statistics and nothing up to it needs a gradient. */
@@ -74,7 +76,7 @@ static void try_relu(struct fusion *f, int head)
 {
     struct plan_node *nodes = f->plan->nodes;
     int relu = only_reader(f, nodes[head].end, OP_ACTIVATION);
-    if (relu == NONE || f->plan->graph->nodes[relu].u.activation != ACTIVATION_RELU)
+    if (relu == NONE || f->plan->graph->nodes[relu].u.activation == ACTIVATION_SILU)
         return;
     nodes[head].activation = relu;
     take(f, head, relu);
@@ -94,11 +96,13 @@ void plan_fuse(struct plan *plan)
     }
     for (int i = 0; i < graph->n_nodes; i++) {
         enum op_kind op = graph->nodes[i].op;
-        if (!plan_runs(plan, i) || plan->nodes[i].head != i || (op != OP_CONV && op != OP_BATCHNORM))
+        bool conv = op == OP_CONV || op == OP_DEPTHWISE;
+        if (!plan_runs(plan, i) || plan->nodes[i].head != i || (!conv && op != OP_BATCHNORM))
             continue;
-        if (op == OP_CONV)
+        if (conv)
             try_norm(&f, i);
-        try_add(&f, i);
+        if (op != OP_DEPTHWISE)
+            try_add(&f, i);
         try_relu(&f, i);
     }
     mem_free(f.consumers);

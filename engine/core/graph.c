@@ -127,6 +127,18 @@ int graph_conv(struct graph *graph, int x, const char *name, int64_t channels, i
     return last(graph);
 }
 
+int graph_depthwise(struct graph *graph, int x, const char *name, int stride)
+{
+    struct node *node = add_node(graph, OP_DEPTHWISE, name);
+    connect(graph, node, x);
+    int64_t dims[] = {node->channels, 1, 3, 3};
+    node->u.conv.kernel = 3;
+    node->u.conv.stride = stride;
+    node->u.conv.padding = 1;
+    add_param(graph, node, "weight", PARAM_WEIGHT, 4, dims);
+    return last(graph);
+}
+
 int graph_batchnorm(struct graph *graph, int x, const char *name)
 {
     struct node *node = add_node(graph, OP_BATCHNORM, name);
@@ -140,12 +152,22 @@ int graph_batchnorm(struct graph *graph, int x, const char *name)
     return last(graph);
 }
 
-int graph_relu(struct graph *graph, int x)
+static int add_activation(struct graph *graph, int x, enum activation activation)
 {
     struct node *node = add_node(graph, OP_ACTIVATION, NULL);
     connect(graph, node, x);
-    node->u.activation = graph->smooth ? ACTIVATION_SILU : ACTIVATION_RELU;
+    node->u.activation = graph->smooth ? ACTIVATION_SILU : activation;
     return last(graph);
+}
+
+int graph_relu(struct graph *graph, int x)
+{
+    return add_activation(graph, x, ACTIVATION_RELU);
+}
+
+int graph_relu6(struct graph *graph, int x)
+{
+    return add_activation(graph, x, ACTIVATION_RELU6);
 }
 
 int graph_max_pool(struct graph *graph, int x, int kernel, int stride, int padding, bool ceil)

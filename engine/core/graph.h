@@ -15,6 +15,7 @@
 enum op_kind {
     OP_INPUT,
     OP_CONV,
+    OP_DEPTHWISE, /* a 3x3 convolution of each channel by itself: groups = channels */
     OP_BATCHNORM, /* over C of (N,H,W,C) or (N,C) */
     OP_ACTIVATION,
     OP_POOL,        /* max or average, window */
@@ -27,7 +28,11 @@ enum op_kind {
     N_OPS
 };
 
-enum activation { ACTIVATION_RELU, ACTIVATION_SILU /* the smooth twin of tests */ };
+enum activation {
+    ACTIVATION_RELU,
+    ACTIVATION_RELU6, /* min(max(x, 0), 6) */
+    ACTIVATION_SILU   /* the smooth twin of tests */
+};
 enum pool { POOL_MAX, POOL_AVERAGE /* the padding is not counted */ };
 
 #define NODE_MAX_INPUTS 2
@@ -45,7 +50,7 @@ struct node {
     union {
         struct {
             int kernel, stride, padding;
-        } conv;
+        } conv; /* OP_CONV and OP_DEPTHWISE */
         struct {
             enum pool kind;
             int kernel, stride, padding;
@@ -79,9 +84,12 @@ int graph_input(struct graph *graph, int64_t channels);
 /* NAME.weight (O,I,kh,kw), and NAME.bias (O) if asked for. */
 int graph_conv(struct graph *graph, int x, const char *name, int64_t channels, int kernel,
                int stride, int padding, bool bias);
+/* 3x3, padding 1, without bias: NAME.weight (C,1,3,3). */
+int graph_depthwise(struct graph *graph, int x, const char *name, int stride);
 /* NAME.weight, NAME.bias, NAME.running_mean, NAME.running_var, each (C). eps 1e-5, momentum .1. */
 int graph_batchnorm(struct graph *graph, int x, const char *name);
 int graph_relu(struct graph *graph, int x);
+int graph_relu6(struct graph *graph, int x);
 int graph_max_pool(struct graph *graph, int x, int kernel, int stride, int padding, bool ceil);
 int graph_global_average_pool(struct graph *graph, int x);
 int graph_concat_pool(struct graph *graph, int x);

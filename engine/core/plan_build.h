@@ -52,7 +52,8 @@ struct step {
     const struct node *node;
     struct shape in, out; /* of the node; what a kernel loops over */
     bool accumulate;      /* add to the target instead of overwriting it */
-    bool relu;            /* the kernel ends with a ReLU */
+    bool relu;            /* the kernel ends with a ReLU, */
+    float ceiling;        /* cut off at this: 6 for ReLU6, else infinity */
     bool other;           /* the kernel adds another value before it */
 };
 

@@ -148,22 +148,32 @@ struct affine {
     const float *mean, *deviation, *gamma, *beta;
 };
 
-SIMD static void normalise(const float *x, const struct affine *a, const float *other, bool relu,
-                           int64_t rows, int64_t c, float *y)
+/* The range that a fused ReLU leaves. */
+struct range {
+    float low, high;
+};
+
+static inline float clip(float v, struct range range) /* NaN stays, as in torch */
+{
+    v = v < range.low ? range.low : v;
+    return v > range.high ? range.high : v;
+}
+
+SIMD static void normalise(const float *x, const struct affine *a, const float *other,
+                           struct range range, int64_t rows, int64_t c, float *y)
 {
     const float *mean = a->mean, *deviation = a->deviation, *gamma = a->gamma, *beta = a->beta;
-    float low = relu ? 0.f : -INFINITY;
     for (int64_t r = 0; r < rows; r++)
         if (other)
             for (int64_t i = 0; i < c; i++) {
                 float v = (x[r * c + i] - mean[i]) * (deviation[i] * gamma[i]) + beta[i] +
                           other[r * c + i];
-                y[r * c + i] = v < low ? low : v;
+                y[r * c + i] = clip(v, range);
             }
         else
             for (int64_t i = 0; i < c; i++) {
                 float v = (x[r * c + i] - mean[i]) * (deviation[i] * gamma[i]) + beta[i];
-                y[r * c + i] = v < low ? low : v;
+                y[r * c + i] = clip(v, range);
             }
 }
 
@@ -173,13 +183,14 @@ static void run_normalise(struct plan *plan, const struct step *step)
     (void)plan;
     int64_t rows = shape_rows(&step->in), c = step->in.c;
     struct affine a = {step->at[1], step->at[2], step->at[3], step->at[4]};
+    struct range range = {step->relu ? 0.f : -INFINITY, step->ceiling};
     const float *other = step->other ? step->at[6] : NULL;
 #pragma omp parallel
     {
         int64_t begin, end;
         simd_share(rows, &begin, &end);
-        normalise(step->at[0] + begin * c, &a, other ? other + begin * c : NULL, step->relu,
-                  end - begin, c, step->at[5] + begin * c);
+        normalise(step->at[0] + begin * c, &a, other ? other + begin * c : NULL, range, end - begin,
+                  c, step->at[5] + begin * c);
     }
 }
 
@@ -217,6 +228,7 @@ enum status batchnorm_forward(struct plan *plan, int head, struct err *err)
     int out = plan_output_buffer(plan, head);
     struct step *step = op_kernel(plan, head, "normalise", run_normalise);
     step->relu = known->activation != NONE;
+    step->ceiling = op_relu_ceiling(plan, head);
     step->other = known->other != NONE;
     step_buffer(plan, step, plan->nodes[node->inputs[0]].buffer);
     step_buffer(plan, step, known->mean);

@@ -41,6 +41,7 @@ static struct dnn_conv_options options_of(const struct plan *plan, int head)
         .padding = node->u.conv.padding,
         .bias = node->n_params > 1 || known->norm != NONE,
         .relu = known->activation != NONE,
+        .ceiling = op_relu_ceiling(plan, head),
         .sum = known->other != NONE,
         .training = plan->nodes[known->end].needs_gradient,
     };
@@ -126,10 +127,8 @@ static int reordered(struct plan *plan, int head, const struct dnn_layout *layou
     return buffer;
 }
 
-/* Where the weights for `layout` are: *buffer, or the parameter itself when that is NONE. A folded
- * bias, if there is one, is in *bias. */
-static enum status weights_for(struct plan *plan, int head, const struct dnn_layout *layout,
-                               int *buffer, int *bias, struct err *err)
+enum status conv_weights(struct plan *plan, int head, const struct dnn_layout *layout, int *buffer,
+                         int *bias, struct err *err)
 {
     struct param *weight = plan_graph_node(plan, head)->params[0];
     *buffer = *bias = NONE;
@@ -171,7 +170,7 @@ enum status conv_forward(struct plan *plan, int head, struct err *err)
     int weights, bias, out;
     if (dnn_conv_new(&options, DNN_FORWARD, &conv, err))
         return err->status;
-    if (weights_for(plan, head, &conv.weights, &weights, &bias, err)) {
+    if (conv_weights(plan, head, &conv.weights, &weights, &bias, err)) {
         dnnl_primitive_destroy(conv.primitive);
         return err->status;
     }
@@ -239,7 +238,7 @@ static enum status backward_data(struct plan *plan, int head, struct err *err)
     bool accumulate;
     if (dnn_conv_new(&options, DNN_BACKWARD_DATA, &conv, err))
         return err->status;
-    if (weights_for(plan, head, &conv.weights, &weights, &bias, err)) {
+    if (conv_weights(plan, head, &conv.weights, &weights, &bias, err)) {
         dnnl_primitive_destroy(conv.primitive);
         return err->status;
     }

@@ -26,13 +26,17 @@ extern const struct op op_table[N_OPS];
 struct step *op_kernel(struct plan *plan, int head, const char *what,
                        void (*run)(struct plan *plan, const struct step *step));
 
-/* gradient *= (value > 0), in place: a ReLU that was fused into `head`, backwards. */
+/* Where the ReLU that `head` took in cuts off: 6 for ReLU6, else infinity. */
+float op_relu_ceiling(const struct plan *plan, int head);
+/* gradient *= (0 < value < ceiling), in place: a ReLU that was fused into `head`, backwards. */
 void op_relu_mask(struct plan *plan, int head);
 /* target += source, both of `node`'s shape. */
 void op_add_to(struct plan *plan, int node, int source, int target);
 
 enum status conv_forward(struct plan *plan, int head, struct err *err);
 enum status conv_backward(struct plan *plan, int head, struct err *err);
+enum status depthwise_forward(struct plan *plan, int head, struct err *err);
+enum status depthwise_backward(struct plan *plan, int head, struct err *err);
 enum status batchnorm_forward(struct plan *plan, int head, struct err *err);
 enum status batchnorm_backward(struct plan *plan, int head, struct err *err);
 enum status activation_forward(struct plan *plan, int head, struct err *err);
@@ -51,6 +55,11 @@ enum status dropout_forward(struct plan *plan, int head, struct err *err);
 enum status dropout_backward(struct plan *plan, int head, struct err *err);
 enum status linear_forward(struct plan *plan, int head, struct err *err);
 enum status linear_backward(struct plan *plan, int head, struct err *err);
+
+/* Where a convolution's weights lie in `layout`: *buffer, or the parameter itself when that is
+ * NONE. *bias is the folded batch norm's, or NONE. */
+enum status conv_weights(struct plan *plan, int head, const struct dnn_layout *layout, int *buffer,
+                         int *bias, struct err *err);
 
 struct shape conv_shape_of(const struct node *node, const struct shape *inputs);
 struct shape pool_shape_of(const struct node *node, const struct shape *inputs);

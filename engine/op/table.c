@@ -2,6 +2,8 @@
  * here, a row below, a golden and a line in the oracle's list. */
 #include "engine/op/op.h"
 
+#include <math.h>
+
 #include "engine/core/simd.h"
 
 static struct shape shape_input(const struct node *node, const struct shape *inputs)
@@ -25,6 +27,7 @@ static struct shape shape_rows_of(const struct node *node, const struct shape *i
 const struct op op_table[N_OPS] = {
     [OP_INPUT] = {"input", shape_input, NULL, NULL},
     [OP_CONV] = {"conv", conv_shape_of, conv_forward, conv_backward},
+    [OP_DEPTHWISE] = {"depthwise", conv_shape_of, depthwise_forward, depthwise_backward},
     [OP_BATCHNORM] = {"batchnorm", shape_same, batchnorm_forward, batchnorm_backward},
     [OP_ACTIVATION] = {"activation", shape_same, activation_forward, activation_backward},
     [OP_POOL] = {"pool", pool_shape_of, pool_forward, pool_backward},
@@ -44,10 +47,18 @@ struct step *op_kernel(struct plan *plan, int head, const char *what,
     return step;
 }
 
-SIMD static void mask_range(float *gradient, const float *value, int64_t n)
+float op_relu_ceiling(const struct plan *plan, int head)
+{
+    int activation = plan->nodes[head].activation;
+    bool six =
+        activation != NONE && plan_graph_node(plan, activation)->u.activation == ACTIVATION_RELU6;
+    return six ? 6.f : INFINITY;
+}
+
+SIMD static void mask_range(float *gradient, const float *value, float ceiling, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        gradient[i] = value[i] > 0.f ? gradient[i] : 0.f;
+        gradient[i] = value[i] > 0.f && value[i] < ceiling ? gradient[i] : 0.f;
 }
 
 static void run_relu_mask(struct plan *plan, const struct step *step)
@@ -57,7 +68,7 @@ static void run_relu_mask(struct plan *plan, const struct step *step)
     {
         int64_t begin, end;
         simd_share((int64_t)shape_floats(&step->out), &begin, &end);
-        mask_range(step->at[0] + begin, step->at[1] + begin, end - begin);
+        mask_range(step->at[0] + begin, step->at[1] + begin, step->ceiling, end - begin);
     }
 }
 
@@ -65,6 +76,7 @@ void op_relu_mask(struct plan *plan, int head)
 {
     const struct plan_node *end = &plan->nodes[plan->nodes[head].end];
     struct step *step = op_kernel(plan, head, "relu backward", run_relu_mask);
+    step->ceiling = op_relu_ceiling(plan, head);
     step_buffer(plan, step, end->gradient);
     step_buffer(plan, step, end->buffer);
 }

@@ -1,4 +1,5 @@
-/* resnet.c -- ResNet 18, 34 and 50 (He et al. 2015) as torchvision builds them.
+/* resnet.c -- ResNet 18, 34, 50 and 101 (He et al. 2015) and Wide ResNet 50-2 (Zagoruyko and
+ * Komodakis 2016) as torchvision builds them.
  *
  * Names are torchvision's: conv1, bn1, layer1.0.conv1, ..., layer2.0.downsample.0, fc. The stride
  * of a bottleneck sits on its 3x3 convolution ("ResNet 1.5"). Groups: stem, layer1 and layer2;
@@ -13,6 +14,7 @@
 struct resnet {
     bool bottleneck;
     int blocks[4];
+    int width; /* of a bottleneck's inner channels, over ResNet's */
 };
 
 /* NAME.SUFFIX, where NAME is a block's prefix. */
@@ -54,9 +56,9 @@ static int basic_block(struct graph *graph, int x, const char *block, int64_t ch
 }
 
 static int bottleneck_block(struct graph *graph, int x, const char *block, int64_t channels,
-                            int stride)
+                            int width, int stride)
 {
-    int64_t inner = channels / EXPANSION;
+    int64_t inner = channels / EXPANSION * width;
     int y = conv_norm(graph, x, in_block(block, "conv1"), in_block(block, "bn1"), inner, 1, 1);
     y = graph_relu(graph, y);
     y = conv_norm(graph, y, in_block(block, "conv2"), in_block(block, "bn2"), inner, 3, stride);
@@ -74,7 +76,7 @@ static int layer(struct graph *graph, int x, const struct resnet *net, int index
         char block[32];
         snprintf(block, sizeof block, "layer%d.%d", index + 1, i);
         int stride = i == 0 && index > 0 ? 2 : 1;
-        x = net->bottleneck ? bottleneck_block(graph, x, block, channels, stride)
+        x = net->bottleneck ? bottleneck_block(graph, x, block, channels, net->width, stride)
                             : basic_block(graph, x, block, channels, stride);
     }
     return x;
@@ -94,17 +96,27 @@ static int body(struct graph *graph, int x, const struct resnet *net)
 
 int resnet18_body(struct graph *graph, int input)
 {
-    return body(graph, input, &(const struct resnet){false, {2, 2, 2, 2}});
+    return body(graph, input, &(const struct resnet){false, {2, 2, 2, 2}, 1});
 }
 
 int resnet34_body(struct graph *graph, int input)
 {
-    return body(graph, input, &(const struct resnet){false, {3, 4, 6, 3}});
+    return body(graph, input, &(const struct resnet){false, {3, 4, 6, 3}, 1});
 }
 
 int resnet50_body(struct graph *graph, int input)
 {
-    return body(graph, input, &(const struct resnet){true, {3, 4, 6, 3}});
+    return body(graph, input, &(const struct resnet){true, {3, 4, 6, 3}, 1});
+}
+
+int resnet101_body(struct graph *graph, int input)
+{
+    return body(graph, input, &(const struct resnet){true, {3, 4, 23, 3}, 1});
+}
+
+int wide_resnet50_2_body(struct graph *graph, int input)
+{
+    return body(graph, input, &(const struct resnet){true, {3, 4, 6, 3}, 2});
 }
 
 int resnet_classifier(struct graph *graph, int x, int64_t classes)

@@ -6,7 +6,8 @@ num_batches_tracked is left out: a counter that no network's output depends on.
 """
 import torchvision
 
-for name in ("resnet18", "resnet34", "resnet50", "squeezenet1_1"):
+for name in ("resnet18", "resnet34", "resnet50", "resnet101", "wide_resnet50_2", "squeezenet1_1",
+             "mobilenet_v2"):
     for key, tensor in getattr(torchvision.models, name)().state_dict().items():
         if not key.endswith("num_batches_tracked"):
             print(name, key, "x".join(map(str, tensor.shape)))

@@ -36,7 +36,7 @@ def parameters_of(layer):
     """(suffix, learnable) of what the layer owns."""
     if layer["op"] == "batchnorm":
         return [("weight", True), ("bias", True), ("running_mean", False), ("running_var", False)]
-    if layer["op"] in ("conv", "linear"):
+    if layer["op"] in ("conv", "depthwise", "linear"):
         return [("weight", True)] + ([("bias", True)] if layer.get("bias") else [])
     return []
 
@@ -83,12 +83,16 @@ class Layers:
         bias = self.values.get(f"{layer.get('name')}.bias")
         if op == "conv":
             return F.conv2d(x, weight, bias, layer["stride"], layer["padding"])
+        if op == "depthwise":
+            return F.conv2d(x, weight, None, layer["stride"], 1, groups=x.shape[1])
         if op == "linear":
             return F.linear(x, weight, bias)
         if op == "batchnorm":
             return self.batchnorm(layer, x)
         if op == "relu":
             return F.silu(x) if layer.get("smooth") else F.relu(x)
+        if op == "relu6":
+            return F.silu(x) if layer.get("smooth") else F.relu6(x)
         if op == "max_pool":
             return self.pool(layer, x)
         if op == "global_average_pool":

@@ -17,6 +17,12 @@ static int add_conv(struct graph *graph, const struct json *l)
                       integer(l, "padding"), json_bool(l, "bias", false));
 }
 
+static int add_depthwise(struct graph *graph, const struct json *l)
+{
+    return graph_depthwise(graph, integer(l, "x"), json_string(l, "name", "depthwise"),
+                           integer(l, "stride"));
+}
+
 static int add_max_pool(struct graph *graph, const struct json *l)
 {
     return graph_max_pool(graph, integer(l, "x"), integer(l, "kernel"), integer(l, "stride"),
@@ -42,6 +48,11 @@ static int add_input(struct graph *graph, const struct json *l)
 static int add_relu(struct graph *graph, const struct json *l)
 {
     return graph_relu(graph, integer(l, "x"));
+}
+
+static int add_relu6(struct graph *graph, const struct json *l)
+{
+    return graph_relu6(graph, integer(l, "x"));
 }
 
 static int add_average(struct graph *graph, const struct json *l)
@@ -75,8 +86,10 @@ static const struct builder {
 } builders[] = {
     {"input", add_input},
     {"conv", add_conv},
+    {"depthwise", add_depthwise},
     {"batchnorm", add_batchnorm},
     {"relu", add_relu},
+    {"relu6", add_relu6},
     {"max_pool", add_max_pool},
     {"global_average_pool", add_average},
     {"concat_pool", add_concat_pool},

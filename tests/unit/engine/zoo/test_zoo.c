@@ -81,7 +81,7 @@ static void parameter_counts_are_the_published_ones(void **state)
         graph_free(graph);
         n_published++;
     }
-    assert_int_equal(n_published, 4);
+    assert_int_equal(n_published, 7);
 }
 
 static void every_row_of_the_table_keeps_its_promises(void **state)

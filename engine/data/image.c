@@ -46,7 +46,7 @@ enum status image_reserve(struct image *image, int width, int height, struct err
     size_t pixels = (size_t)width * (size_t)height;
     if (pixels > image->capacity) {
         void *larger;
-        enum status status = mem_try_alloc(pixels, 3, "the decoded picture", &larger, err);
+        enum status status = mem_try_alloc(pixels + 1, 3, "the decoded picture", &larger, err);
         if (status)
             return status;
         mem_free(image->pixels);

@@ -5,7 +5,11 @@
 #include <stdbool.h>
 
 #include "base/mem.h"
+#include "base/simd.h"
+#include "engine/data/erase.h"
+#include "engine/data/lighting.h"
 #include "engine/data/resize.h"
+#include "engine/data/warp.h"
 
 /* A picture for evaluation is decoded smaller only while its sides stay this many times the wanted
  * ones: then libjpeg's reduction and PIL's filter differ by .15 to .4 of a level (of 255) in the
@@ -131,6 +135,43 @@ enum status preprocess_eval(struct preprocess *preprocess, const void *bytes, si
     return status;
 }
 
+/* (n,3), 0..1 -> normalised, in place */
+SIMD static void normalise_row(float *values, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++)
+            values[i * 3 + c] = (values[i * 3 + c] - mean[c]) / deviation[c];
+}
+
+SIMD static void scale_row(float *values, int n)
+{
+    for (int i = 0; i < n; i++)
+        values[i] /= 255.0f;
+}
+
+/* preprocess->resized -> out (size,size,3), row by row: mapped, lit, normalised */
+static void map(const struct preprocess *preprocess, const struct augment *augment, int size,
+                float *out)
+{
+    struct warp warp = warp_compose(augment);
+    bool is_lit = !lighting_is_plain(augment);
+    const struct image *square = &preprocess->resized;
+    for (int y = 0; y < size; y++, out += (size_t)size * 3) {
+        warp_row(&warp, square->pixels, square->width, size, y, out);
+        scale_row(out, size * 3);
+        if (is_lit)
+            lighting_apply(augment, out, (size_t)size * 3);
+        normalise_row(out, size);
+    }
+}
+
+static int presized(const struct augment *augment, int size)
+{
+    int side = augment->presize > 0 ? augment->presize : size;
+    side = side < 2 * size ? side : 2 * size;
+    return side > PREPROCESS_MIN_SIZE ? side : PREPROCESS_MIN_SIZE;
+}
+
 enum status preprocess_train(struct preprocess *preprocess, const void *bytes, size_t len,
                              const struct image_header *header, const struct augment *augment,
                              int size, float *out, struct err *err)
@@ -138,12 +179,18 @@ enum status preprocess_train(struct preprocess *preprocess, const void *bytes, s
     enum status status = check_size(size, err);
     if (status)
         return status;
+    int side = presized(augment, size);
     struct rendering rendering = {.seen = augment->crop,
-                                  .width = size,
-                                  .height = size,
-                                  .window = {0, 0, size, size},
+                                  .width = side,
+                                  .height = side,
+                                  .window = {0, 0, side, side},
                                   .oversample = 1};
-    if (!(status = render(preprocess, bytes, len, header, &rendering, err)))
-        normalise(preprocess, size, augment->flip, out);
-    return status;
+    if ((status = render(preprocess, bytes, len, header, &rendering, err)))
+        return status;
+    if (side == size && warp_is_plain(augment) && lighting_is_plain(augment))
+        normalise(preprocess, size, augment->turn == 1, out);
+    else
+        map(preprocess, augment, size, out);
+    erase_apply(augment, size, out);
+    return OK;
 }

@@ -18,6 +18,8 @@ from PIL import Image, ImageOps
 from torchvision import transforms
 from torchvision.transforms import functional
 
+import augment
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("THAW_SHARED", os.path.join(ROOT, "..", "shared", "data"))
 MEAN, STD = [.485, .456, .406], [.229, .224, .225]
@@ -151,6 +153,23 @@ class Checks:
             self.note(f"eval {name} at {size}", np.abs(got - want).max() < 1e-6,
                       f"worst {np.abs(got - want).max()}")
 
+    def mapped(self, name, path, size, random):
+        """aug_transforms with drawn parameters, against augment.py's reference."""
+        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        for kind in augment.KINDS:
+            drawn = augment.draw(kind, random)
+            side = min(drawn["presize"] or size, 2 * size)
+            # Smaller than twice the square: then no JPEG is decoded at a reduced size.
+            w, h = (random.integers(1, min(n, 2 * side - 1) + 1) for n in image.size)
+            x, y = random.integers(0, image.width - w + 1), random.integers(0, image.height - h + 1)
+            square = functional.resized_crop(image, int(y), int(x), int(h), int(w), [side, side])
+            want = augment.reference(square, size, drawn)
+            got = self.engine.ask(np.float32, "train", path, size, x, y, w, h,
+                                  *augment.parameters(**drawn))
+            said = augment.difference(got, want, size, kind, drawn)
+            self.note(f"augment {kind} {name} at {size} from {x},{y} {w}x{h} {drawn}", not said,
+                      said)
+
     def train(self, name, path, size, random):
         image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
         width, height = image.size
@@ -160,7 +179,8 @@ class Checks:
         small = functional.resized_crop(image, int(y), int(x), int(h), int(w), [size, size])
         small = functional.hflip(small) if flip else small
         want = NORMALISE(small).permute(1, 2, 0).numpy()
-        got = self.engine.ask(np.float32, "train", path, size, x, y, w, h, flip)
+        got = self.engine.ask(np.float32, "train", path, size, x, y, w, h,
+                              *augment.parameters(turn=flip))
         what = f"train {name} at {size} from {x},{y} {w}x{h} flip {flip}"
         shrunk = not path.endswith("png") and w >= 2 * size and h >= 2 * size
         if shrunk:
@@ -174,7 +194,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--driver", default=os.path.join(ROOT, "build/oracle/images"))
     options = parser.parse_args()
-    random = np.random.default_rng(1)
+    random, drawn = np.random.default_rng(1), np.random.default_rng(2)
     engine = Engine(options.driver)
     checks = Checks(engine)
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +204,7 @@ def main():
             for size in 32, 129:
                 checks.eval(name, path, size)
                 checks.train(name, path, size, random)
+                checks.mapped(name, path, size, drawn)
         for name, content in photos():
             path = os.path.join(folder, "photo.jpg")
             with open(path, "wb") as file:
@@ -192,6 +213,7 @@ def main():
             checks.parts(name, path, random)
             checks.eval(name, path, 224)
             checks.train(name, path, 128, random)
+            checks.mapped(name, path, 224, drawn)
     code = engine.close()
     print(f"images: {checks.count} comparisons with PIL and torchvision, {checks.failed} failed")
     return 1 if checks.failed or code else 0

@@ -55,6 +55,13 @@ static void values_are_normalised_as_imagenets(void **state)
     buf_deinit(&png);
 }
 
+static struct augment crop_of(int x, int y, int width, int height)
+{
+    struct augment augment = augment_none(0, 0);
+    augment.crop = (struct region){x, y, width, height};
+    return augment;
+}
+
 static void a_flip_mirrors_and_a_crop_takes_its_part(void **state)
 {
     (void)state;
@@ -63,10 +70,10 @@ static void a_flip_mirrors_and_a_crop_takes_its_part(void **state)
     float plain[16 * 16 * 3], flipped[16 * 16 * 3];
     struct preprocess *preprocess = preprocess_new();
     struct image_header header = half_and_half(&png, 64, 40);
-    struct augment augment = {{20, 4, 30, 30}, false};
+    struct augment augment = crop_of(20, 4, 30, 30);
     assert_int_equal(
         preprocess_train(preprocess, png.data, png.len, &header, &augment, 16, plain, &err), OK);
-    augment.flip = true;
+    augment.turn = 1;
     assert_int_equal(
         preprocess_train(preprocess, png.data, png.len, &header, &augment, 16, flipped, &err), OK);
     for (int y = 0; y < 16; y++)
@@ -74,7 +81,7 @@ static void a_flip_mirrors_and_a_crop_takes_its_part(void **state)
             for (int c = 0; c < 3; c++)
                 assert_true(at(plain, 16, x, y, c) == at(flipped, 16, 15 - x, y, c));
     assert_true(at(plain, 16, 0, 8, 0) == normal(0, 0) && at(plain, 16, 15, 8, 0) > 1);
-    augment = (struct augment){{33, 0, 31, 40}, false}; /* all of it beyond the edge */
+    augment = crop_of(33, 0, 31, 40); /* all of it beyond the edge */
     assert_int_equal(
         preprocess_train(preprocess, png.data, png.len, &header, &augment, 16, plain, &err), OK);
     for (int x = 0; x < 16; x++)
@@ -92,11 +99,11 @@ static void a_turned_jpeg_is_seen_upright(void **state)
     float plain[24 * 24 * 3], turned[24 * 24 * 3];
     struct preprocess *preprocess = preprocess_new();
     struct image_header header;
-    struct augment augment = {{10, 20, 60, 40}, false};
+    struct augment augment = crop_of(10, 20, 60, 40);
     fixture_jpeg(&jpeg, 7, 0, 96);
     assert_int_equal(image_read_header(jpeg.data, jpeg.len, IMAGE_MAX_PIXELS, &header, &err), OK);
     /* Seen from (10,20) after a half turn is stored from (96-10-60, 96-20-40). */
-    struct augment opposite = {{26, 36, 60, 40}, false};
+    struct augment opposite = crop_of(26, 36, 60, 40);
     assert_int_equal(
         preprocess_train(preprocess, jpeg.data, jpeg.len, &header, &opposite, 24, plain, &err), OK);
     fixture_turn_jpeg(&jpeg, 3);
@@ -147,7 +154,7 @@ static void impossible_sizes_are_refused(void **state)
     float out[1];
     struct preprocess *preprocess = preprocess_new();
     struct image_header header = half_and_half(&png, 8, 8);
-    struct augment augment = {{0, 0, 8, 8}, false};
+    struct augment augment = crop_of(0, 0, 8, 8);
     assert_int_equal(preprocess_eval(preprocess, png.data, png.len, &header, 7, out, &err),
                      E_INVALID);
     assert_int_equal(

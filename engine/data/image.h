@@ -45,8 +45,8 @@ struct image {
 
 void image_init(struct image *image);
 void image_deinit(struct image *image);
-/* Room for width x height and one pixel more, for loops that read four bytes a pixel; what was there
- * is lost. E_NO_SPACE. */
+/* Room for width x height and one pixel more, for loops that read four bytes a pixel; what was
+ * there is lost. E_NO_SPACE. */
 enum status image_reserve(struct image *image, int width, int height, struct err *err);
 
 const char *image_format_name(enum image_format format); /* "jpeg" */

@@ -1,8 +1,8 @@
 /* preprocess.h -- from the bytes of a picture to the numbers a network reads.
  *
  * Evaluation (validation, predict): upright, short side to round(1.143 S) with antialiased
- * bilinear, centre crop S x S. Training: the given crop to a square with antialiased bilinear, S x S
- * unless presizing asks for more, then the map and the light that were drawn (augment.h). Then
+ * bilinear, centre crop S x S. Training: the given crop to a square with antialiased bilinear, S x
+ * S unless presizing asks for more, then the map and the light that were drawn (augment.h). Then
  * (value/255 - mean) / std of ImageNet, as float (S,S,3), RGB; then the hole. Resizing works on
  * 8-bit pixels and equals PIL's, so the numbers equal torchvision's transforms on the same pixels;
  * from the map on everything is float32, as in fastai. JPEGs much larger than needed are decoded

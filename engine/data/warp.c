@@ -78,8 +78,7 @@ bool warp_is_plain(const struct augment *augment)
 
 /* --- A row ------------------------------------------------------------------------------------ */
 
-#define MIN_DEPTH 0.05f /* of the perspective's divisor: far beyond what AUGMENT_MAX_WARP reaches  \
-                         */
+#define MIN_DEPTH 0.05f /* of the perspective's divisor; AUGMENT_MAX_WARP keeps above .26 */
 
 /* The row's map: (a x + b) / (e x + f), (c x + d) / (e x + f) for column x, in source pixels. */
 struct line {

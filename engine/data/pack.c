@@ -19,9 +19,10 @@ struct pack {
     int pack_fd;  /* owned */
     uint8_t *map; /* owned; the index */
     size_t map_len;
-    const struct pack_header *header;  /* in the map */
+    struct pack_header header;         /* what version 1 lacks is 0 */
     const struct pack_class *classes;  /* in the map */
     const struct pack_record *records; /* in the map */
+    const uint32_t *label_sets;        /* in the map */
     const char *strings;               /* in the map */
 };
 
@@ -30,21 +31,32 @@ static enum status damaged(struct err *err, const char *what)
     return err_set(err, E_INVALID, "The data set's index is damaged: %s.", what);
 }
 
+static uint64_t header_bytes(const struct pack_header *header)
+{
+    return header->version == 1 ? PACK_HEADER_BYTES_1 : sizeof *header;
+}
+
 /* [offset, offset + n * size) lies in the file behind the header, at a multiple of 8. */
 static bool part_fits(const struct pack_header *header, uint64_t offset, uint64_t n, uint64_t size)
 {
-    return offset % 8 == 0 && offset >= sizeof *header && offset <= header->index_bytes &&
+    return offset % 8 == 0 && offset >= header_bytes(header) && offset <= header->index_bytes &&
            n <= (header->index_bytes - offset) / size;
+}
+
+static bool label_sets_fit(const struct pack_header *header)
+{
+    return header->version == 1 ||
+           part_fits(header, header->label_sets_offset, header->label_sets_len, sizeof(uint32_t));
 }
 
 static enum status check_header(const struct pack *pack, uint64_t pack_size, struct err *err)
 {
-    const struct pack_header *header = pack->header;
+    const struct pack_header *header = &pack->header;
     if (memcmp(header->magic, PACK_MAGIC, sizeof header->magic) != 0)
         return damaged(err, "it does not begin as an index does");
-    if (header->version != PACK_VERSION)
+    if (header->version < 1 || header->version > PACK_VERSION)
         return err_set(err, E_INVALID,
-                       "The data set's index has version %u, and this program reads version %d.",
+                       "The data set's index has version %u, and this program reads 1 to %d.",
                        header->version, PACK_VERSION);
     if (header->record_bytes != sizeof(struct pack_record))
         return damaged(err, "its records have another size");
@@ -58,7 +70,7 @@ static enum status check_header(const struct pack *pack, uint64_t pack_size, str
     if (!part_fits(header, header->classes_offset, header->n_classes, sizeof(struct pack_class)) ||
         !part_fits(header, header->records_offset, header->n_items, sizeof(struct pack_record)) ||
         !part_fits(header, header->strings_offset, header->strings_len, 1) ||
-        header->strings_len == 0)
+        !label_sets_fit(header) || header->strings_len == 0)
         return damaged(err, "a part of it lies outside the file");
     /* With a terminator at the very end, strlen stays inside wherever it begins. */
     if (pack->map[header->strings_offset + header->strings_len - 1] != '\0')
@@ -68,14 +80,14 @@ static enum status check_header(const struct pack *pack, uint64_t pack_size, str
 
 static bool string_is_valid(const struct pack *pack, uint64_t offset, uint64_t len)
 {
-    uint64_t strings_len = pack->header->strings_len;
+    uint64_t strings_len = pack->header.strings_len;
     return len > 0 && len <= PACK_MAX_NAME && offset < strings_len && len < strings_len - offset &&
            strlen(pack->strings + offset) == len && utf8_is_valid(pack->strings + offset, len);
 }
 
 static enum status check_classes(const struct pack *pack, struct err *err)
 {
-    for (uint32_t i = 0; i < pack->header->n_classes; i++) {
+    for (uint32_t i = 0; i < pack->header.n_classes; i++) {
         if (!string_is_valid(pack, pack->classes[i].offset, pack->classes[i].len))
             return damaged(err, "a class has no valid name");
         if (i > 0 && strcmp(pack_class_name(pack, i - 1), pack_class_name(pack, i)) >= 0)
@@ -84,10 +96,35 @@ static enum status check_classes(const struct pack *pack, struct err *err)
     return OK;
 }
 
+/* `set`: count, then the labels, with `left` numbers up to the end of all sets. */
+static bool set_is_valid(const uint32_t *set, uint64_t left, const struct pack_record *record,
+                         uint32_t n_classes)
+{
+    uint32_t n = set[0];
+    if (n > PACK_MAX_LABELS || n >= left)
+        return false;
+    for (uint32_t i = 1; i <= n; i++)
+        if (set[i] >= n_classes || (i > 1 && set[i] <= set[i - 1]))
+            return false;
+    return record->label == (n > 0 ? (int32_t)set[1] : PACK_NO_LABEL);
+}
+
+static bool label_is_valid(const struct pack *pack, const struct pack_record *record)
+{
+    const struct pack_header *header = &pack->header;
+    if (header->version > 1 && record->label_set > 0) {
+        uint64_t at = record->label_set - 1u;
+        return at < header->label_sets_len &&
+               set_is_valid(pack->label_sets + at, header->label_sets_len - at, record,
+                            header->n_classes);
+    }
+    return record->label >= 0 && (uint32_t)record->label < header->n_classes;
+}
+
 static bool record_is_valid(const struct pack *pack, const struct pack_record *record)
 {
-    const struct pack_header *header = pack->header;
-    bool labelled = record->label >= 0 && (uint32_t)record->label < header->n_classes;
+    const struct pack_header *header = &pack->header;
+    bool labelled = label_is_valid(pack, record);
     bool unlabelled = record->label == PACK_NO_LABEL && record->split == SPLIT_UNLABELLED;
     return record->offset <= header->pack_bytes && record->size > 0 &&
            record->size <= PACK_MAX_ITEM_BYTES &&
@@ -112,7 +149,7 @@ static int compare_extents(const void *a, const void *b)
 /* Records are in path order and bytes in the archive's, so overlap is seen on a sorted copy. */
 static enum status check_overlap(const struct pack *pack, struct err *err)
 {
-    uint32_t n = pack->header->n_items;
+    uint32_t n = pack->header.n_items;
     void *block;
     enum status status = mem_try_alloc(n, sizeof(struct extent), "checking the index", &block, err);
     if (status)
@@ -130,7 +167,7 @@ static enum status check_overlap(const struct pack *pack, struct err *err)
 
 static enum status check_records(const struct pack *pack, struct err *err)
 {
-    for (uint32_t i = 0; i < pack->header->n_items; i++) {
+    for (uint32_t i = 0; i < pack->header.n_items; i++) {
         if (!record_is_valid(pack, &pack->records[i]))
             return damaged(err, "an item's entry is out of range");
         if (i > 0 && strcmp(pack_item_path(pack, i - 1), pack_item_path(pack, i)) >= 0)
@@ -156,14 +193,16 @@ static enum status map_index(struct pack *pack, int index_fd, struct err *err)
     enum status status = file_size(index_fd, "index", &size, err);
     if (status)
         return status;
-    if (size < sizeof(struct pack_header))
+    if (size < PACK_HEADER_BYTES_1)
         return damaged(err, "it is shorter than its header");
     void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, index_fd, 0);
     if (map == MAP_FAILED)
         return err_errno(err, "The data set's index cannot be mapped");
     pack->map = map;
     pack->map_len = size;
-    pack->header = map;
+    memcpy(&pack->header, map, PACK_HEADER_BYTES_1);
+    if (pack->header.version > 1 && size >= sizeof pack->header)
+        memcpy(&pack->header, map, sizeof pack->header);
     return OK;
 }
 
@@ -180,9 +219,10 @@ enum status pack_open_fds(int pack_fd, int index_fd, struct pack **out, struct e
     if ((status = file_size(pack->pack_fd, "pack", &pack_size, err)) ||
         (status = map_index(pack, index_fd, err)) || (status = check_header(pack, pack_size, err)))
         goto done;
-    pack->classes = (const void *)(pack->map + pack->header->classes_offset);
-    pack->records = (const void *)(pack->map + pack->header->records_offset);
-    pack->strings = (const char *)pack->map + pack->header->strings_offset;
+    pack->classes = (const void *)(pack->map + pack->header.classes_offset);
+    pack->records = (const void *)(pack->map + pack->header.records_offset);
+    pack->label_sets = (const void *)(pack->map + pack->header.label_sets_offset);
+    pack->strings = (const char *)pack->map + pack->header.strings_offset;
     if ((status = check_classes(pack, err)) || (status = check_records(pack, err)))
         goto done;
     *out = pack;
@@ -223,17 +263,17 @@ void pack_close(struct pack *pack)
 
 uint32_t pack_n_items(const struct pack *pack)
 {
-    return pack->header->n_items;
+    return pack->header.n_items;
 }
 
 uint32_t pack_n_classes(const struct pack *pack)
 {
-    return pack->header->n_classes;
+    return pack->header.n_classes;
 }
 
 uint64_t pack_bytes(const struct pack *pack)
 {
-    return pack->header->pack_bytes;
+    return pack->header.pack_bytes;
 }
 
 const char *pack_class_name(const struct pack *pack, uint32_t label)
@@ -256,6 +296,22 @@ struct image_header pack_item_header(const struct pack *pack, uint32_t item)
 const char *pack_item_path(const struct pack *pack, uint32_t item)
 {
     return pack->strings + pack->records[item].path_offset;
+}
+
+uint32_t pack_labels(const struct pack *pack, uint32_t item, const uint32_t **labels)
+{
+    const struct pack_record *record = &pack->records[item];
+    if (pack->header.version > 1 && record->label_set > 0) {
+        *labels = pack->label_sets + record->label_set;
+        return pack->label_sets[record->label_set - 1];
+    }
+    *labels = (const uint32_t *)&record->label;
+    return record->label >= 0;
+}
+
+bool pack_is_multilabel(const struct pack *pack)
+{
+    return pack->header.label_sets_len > 0;
 }
 
 enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err)

@@ -3,18 +3,23 @@
  *
  * Index, little-endian, every part at a multiple of 8:
  *
- *     header   72 bytes: magic "THAWIDX\0", version, record size, counts, sizes and offsets
+ *     header   magic "THAWIDX\0", version, record size, counts, sizes and offsets
  *     classes  n_classes x {u64 offset, u64 length} into the strings
  *     records  n_items x struct pack_record, sorted by path
+ *     labels   version 2: sets of labels, u32 each: how many, then the classes, ascending
  *     strings  UTF-8, each followed by a NUL that its length does not count
  *
+ * Version 2 is written only where items have several labels, or may have none; the record then
+ * says where the item's set is. Version 1 has a header of 72 bytes and one label an item.
+ *
  * pack_open maps the index and proves all of it before it returns: every offset within its part,
- * labels within the classes, names UTF-8, items inside the pack without overlap, paths ascending
- * and different. Afterwards nothing needs to be checked again. Item bytes are read with pread,
- * so that a failing disk is an error and no SIGBUS. A pack may be read by many threads. */
+ * labels and sets within the classes, names UTF-8, items inside the pack without overlap, paths
+ * ascending and different. Afterwards nothing needs to be checked again. Item bytes are read with
+ * pread, so that a failing disk is an error and no SIGBUS. A pack may be read by many threads. */
 #ifndef THAW_ENGINE_DATA_PACK_H
 #define THAW_ENGINE_DATA_PACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,19 +31,22 @@
 #define PACK_MAX_NAME       1024 /* bytes of a path or class name */
 #define PACK_MAX_STRINGS    (512u << 20)
 #define PACK_MAX_ITEM_BYTES (256u << 20)
+#define PACK_MAX_LABELS     1024 /* of one item */
 #define PACK_NO_LABEL       (-1)
 
 enum pack_split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_UNLABELLED, N_SPLITS };
 
 struct pack_record {
     uint64_t offset, size;  /* in the pack */
-    int32_t label;          /* PACK_NO_LABEL exactly when SPLIT_UNLABELLED */
+    int32_t label;          /* PACK_NO_LABEL exactly when SPLIT_UNLABELLED; the first of the set,
+                               PACK_NO_LABEL of an empty one, where the item has a set */
     uint8_t split, format;  /* enum pack_split, enum image_format */
     uint8_t orientation;    /* EXIF, 1..8 */
     uint8_t reserved;       /* 0 */
     uint32_t width, height; /* as stored */
     uint64_t path_offset;   /* in the strings */
-    uint32_t path_len, reserved2;
+    uint32_t path_len;
+    uint32_t label_set; /* 1 + where the item's set begins in the sets of labels; 0 = it has none */
     uint8_t sha256[32]; /* of the item's bytes */
 };
 
@@ -57,6 +65,11 @@ const char *pack_class_name(const struct pack *pack, uint32_t label); /* borrowe
 const struct pack_record *pack_item(const struct pack *pack, uint32_t item);
 struct image_header pack_item_header(const struct pack *pack, uint32_t item);
 const char *pack_item_path(const struct pack *pack, uint32_t item); /* borrowed, terminated */
+
+/* The item's labels, ascending; their number. Of one label, an array of one; of SPLIT_UNLABELLED
+ * and of an empty set none. */
+uint32_t pack_labels(const struct pack *pack, uint32_t item, const uint32_t **labels);
+bool pack_is_multilabel(const struct pack *pack); /* some item has a set of labels */
 
 /* The bytes of an item into `bytes`, which holds pack_item(...)->size. */
 enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err);
@@ -77,6 +90,10 @@ uint32_t pack_writer_n_items(const struct pack_writer *writer);
 uint64_t pack_writer_bytes(const struct pack_writer *writer); /* appended so far */
 struct pack_record *pack_writer_item(struct pack_writer *writer, uint32_t item);
 const char *pack_writer_path(const struct pack_writer *writer, uint32_t item);
+/* The item's labels as a set: ascending and different, at most PACK_MAX_LABELS, perhaps none. They
+ * replace its `label`, and what was set before. E_INTERNAL if they are not so. */
+enum status pack_writer_set_labels(struct pack_writer *writer, uint32_t item,
+                                   const uint32_t *labels, uint32_t n, struct err *err);
 /* class_names are sorted and different, and so are the paths: E_INTERNAL if not. */
 enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
                                uint32_t n_classes, struct err *err);

@@ -2,12 +2,13 @@
 #ifndef THAW_ENGINE_DATA_PACK_FORMAT_H
 #define THAW_ENGINE_DATA_PACK_FORMAT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/data/pack.h"
 
 #define PACK_MAGIC   "THAWIDX" /* and its NUL: 8 bytes */
-#define PACK_VERSION 1
+#define PACK_VERSION 2         /* the newest that is read; 1 is written where it can say all */
 
 struct pack_header {
     char magic[8];
@@ -17,13 +18,19 @@ struct pack_header {
     uint64_t classes_offset, records_offset;
     uint64_t strings_offset, strings_len;
     uint64_t index_bytes; /* of the whole file: a cut one is seen at once */
+    /* from version 2 on */
+    uint64_t label_sets_offset, label_sets_len; /* a count of u32 */
 };
+
+#define PACK_HEADER_BYTES_1 72
 
 struct pack_class {
     uint64_t offset, len; /* in the strings */
 };
 
-_Static_assert(sizeof(struct pack_header) == 72, "the index header is 72 bytes");
+_Static_assert(sizeof(struct pack_header) == 88, "the index header is 88 bytes");
+_Static_assert(offsetof(struct pack_header, label_sets_offset) == PACK_HEADER_BYTES_1,
+               "version 1 ends where version 2 goes on");
 _Static_assert(sizeof(struct pack_class) == 16, "a class entry is 16 bytes");
 _Static_assert(sizeof(struct pack_record) == 80, "a record is 80 bytes");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the index is mapped as it stands");

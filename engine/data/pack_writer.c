@@ -12,14 +12,16 @@
 #include "base/mem.h"
 #include "engine/data/pack_format.h"
 
-#define OUT_BUFFER (1u << 20) /* index bytes collected before each write */
+#define OUT_BUFFER         (1u << 20)           /* index bytes collected before each write */
+#define PACK_MAX_SET_BYTES (1u << 30) /* a multiple of 8: so padding always fits */
 
 struct pack_writer {
     int pack_fd, index_fd;       /* borrowed */
     struct pack_record *records; /* owned; path_offset points into `strings` */
     uint32_t n, capacity;
-    uint64_t bytes;     /* appended to the pack */
-    struct buf strings; /* paths, then class names, terminated */
+    uint64_t bytes;        /* appended to the pack */
+    struct buf strings;    /* paths, then class names, terminated */
+    struct buf label_sets; /* u32: how many, then the labels; again and again */
 };
 
 struct pack_writer *pack_writer_new(int pack_fd, int index_fd)
@@ -28,6 +30,7 @@ struct pack_writer *pack_writer_new(int pack_fd, int index_fd)
     writer->pack_fd = pack_fd;
     writer->index_fd = index_fd;
     buf_init(&writer->strings, PACK_MAX_STRINGS);
+    buf_init(&writer->label_sets, PACK_MAX_SET_BYTES);
     return writer;
 }
 
@@ -37,6 +40,7 @@ void pack_writer_free(struct pack_writer *writer)
         return;
     mem_free(writer->records);
     buf_deinit(&writer->strings);
+    buf_deinit(&writer->label_sets);
     mem_free(writer);
 }
 
@@ -102,13 +106,34 @@ enum status pack_writer_add(struct pack_writer *writer, const struct pack_record
     added->size = len;
     added->path_len = (uint32_t)strlen(path);
     added->reserved = 0;
-    added->reserved2 = 0;
+    added->label_set = 0;
     sha256_bytes(bytes, len, added->sha256);
     if ((status = add_string(writer, path, &added->path_offset, err)) ||
         (status = fs_write_all(writer->pack_fd, bytes, len, err)))
         return status;
     writer->bytes += len;
     writer->n++;
+    return OK;
+}
+
+enum status pack_writer_set_labels(struct pack_writer *writer, uint32_t item,
+                                   const uint32_t *labels, uint32_t n, struct err *err)
+{
+    struct pack_record *record = &writer->records[item];
+    if (n > PACK_MAX_LABELS)
+        return err_set(err, E_TOO_LARGE, "%s has %u labels; an item holds at most %d.",
+                       pack_writer_path(writer, item), n, PACK_MAX_LABELS);
+    for (uint32_t i = 1; i < n; i++)
+        if (labels[i] <= labels[i - 1])
+            return err_set(err, E_INTERNAL, "The labels of %s are not sorted.",
+                           pack_writer_path(writer, item));
+    uint64_t at = writer->label_sets.len / sizeof n;
+    if (!buf_append(&writer->label_sets, &n, sizeof n) ||
+        !buf_append(&writer->label_sets, labels, n * sizeof *labels))
+        return err_set(err, E_TOO_LARGE, "The labels of all items take more than %u MiB.",
+                       PACK_MAX_SET_BYTES >> 20);
+    record->label_set = (uint32_t)(at + 1);
+    record->label = n > 0 ? (int32_t)labels[0] : PACK_NO_LABEL;
     return OK;
 }
 
@@ -163,17 +188,28 @@ static enum status write_index(struct pack_writer *writer, const struct pack_hea
 {
     struct buf out;
     buf_init(&out, OUT_BUFFER);
-    enum status status = put(writer, &out, header, sizeof *header, err);
+    size_t head = header->version == 1 ? PACK_HEADER_BYTES_1 : sizeof *header;
+    enum status status = put(writer, &out, header, head, err);
     if (!status)
         status = put(writer, &out, classes, header->n_classes * sizeof *classes, err);
     for (uint32_t i = 0; i < header->n_items && !status; i++)
         status = put(writer, &out, &writer->records[order[i]], sizeof *writer->records, err);
+    if (!status)
+        status = put(writer, &out, writer->label_sets.data, writer->label_sets.len, err);
     if (!status)
         status = put(writer, &out, writer->strings.data, writer->strings.len, err);
     if (!status)
         status = fs_write_all(writer->index_fd, out.data, out.len, err);
     buf_deinit(&out);
     return status;
+}
+
+/* What follows the sets begins at a multiple of 8; an empty set more does not matter. */
+static void pad_label_sets(struct pack_writer *writer)
+{
+    static const uint32_t none = 0;
+    if (writer->label_sets.len % 8 != 0)
+        buf_append(&writer->label_sets, &none, sizeof none);
 }
 
 static enum status sync_file(int fd, struct err *err)
@@ -184,8 +220,10 @@ static enum status sync_file(int fd, struct err *err)
 enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
                                uint32_t n_classes, struct err *err)
 {
-    struct pack_header header = {
-        .magic = PACK_MAGIC, .version = PACK_VERSION, .record_bytes = sizeof(struct pack_record)};
+    struct pack_header header = {.magic = PACK_MAGIC,
+                                 .version = writer->label_sets.len ? PACK_VERSION : 1,
+                                 .record_bytes = sizeof(struct pack_record)};
+    pad_label_sets(writer);
     struct pack_class *classes = mem_alloc((n_classes + 1) * sizeof *classes);
     uint32_t *order = NULL;
     enum status status = OK;
@@ -202,10 +240,15 @@ enum status pack_writer_finish(struct pack_writer *writer, const char *const *cl
         goto done;
     header.n_classes = n_classes;
     header.pack_bytes = writer->bytes;
-    header.classes_offset = sizeof header;
+    header.classes_offset = header.version == 1 ? PACK_HEADER_BYTES_1 : sizeof header;
     header.records_offset = header.classes_offset + n_classes * sizeof *classes;
-    header.strings_offset =
-        header.records_offset + (uint64_t)header.n_items * sizeof(struct pack_record);
+    uint64_t end = header.records_offset + (uint64_t)header.n_items * sizeof(struct pack_record);
+    if (header.version > 1) {
+        header.label_sets_offset = end;
+        header.label_sets_len = writer->label_sets.len / sizeof(uint32_t);
+        end += writer->label_sets.len;
+    }
+    header.strings_offset = end;
     header.strings_len = writer->strings.len;
     header.index_bytes = header.strings_offset + header.strings_len;
     if ((status = write_index(writer, &header, classes, order, err)) ||

@@ -19,6 +19,9 @@ static void read_items(const struct pack *pack)
         struct image_header header = pack_item_header(pack, i);
         promise(item->split < N_SPLITS && item->size <= PACK_BYTES);
         promise(item->label == PACK_NO_LABEL || (uint32_t)item->label < pack_n_classes(pack));
+        const uint32_t *labels;
+        uint32_t n = pack_labels(pack, i, &labels);
+        promise(n <= PACK_MAX_LABELS && (n == 0 || labels[n - 1] < pack_n_classes(pack)));
         promise(header.format < N_IMAGE_FORMATS && header.width > 0 && header.height > 0);
         promise(strlen(pack_item_path(pack, i)) <= PACK_MAX_NAME);
         promise(pack_read(pack, i, bytes, &err) == OK);

@@ -102,24 +102,29 @@ def pictures():
 
 
 def pack():
-    """An index of two classes and two items (engine/data/pack_format.h)."""
+    """Indexes of two classes and two items (engine/data/pack_format.h): one label each, and sets."""
     texts = [b"ant", b"bee", b"ant/1.png", b"bee/2.png"]
     strings, places = b"", []
     for text in texts:
         places.append((len(strings), len(text)))
         strings += text + b"\0"
     classes = b"".join(struct.pack("<QQ", *place) for place in places[:2])
-    records = b""
-    for i in range(2):
-        path, path_len = places[2 + i]
-        records += struct.pack("<QQiBBBBIIQII32s", 128 * i, 128, i, 0, 1, 1, 0, 8, 8, path,
-                               path_len, 0, bytes([i] * 32))
-    classes_at = 72
-    records_at = classes_at + len(classes)
-    strings_at = records_at + len(records)
-    header = struct.pack("<8sIIIIQQQQQQ", b"THAWIDX", 1, 80, 2, 2, 256, classes_at, records_at,
-                         strings_at, len(strings), strings_at + len(strings))
-    write("pack", "two", header + classes + records + strings)
+    for version, sets, label_sets in (1, b"", (0, 0)), (2, struct.pack("<4I", 2, 0, 1, 0), (1, 4)):
+        records = b""
+        for i in range(2):
+            path, path_len = places[2 + i]
+            label = i if version == 1 else (0, -1)[i]
+            records += struct.pack("<QQiBBBBIIQII32s", 128 * i, 128, label, 0, 1, 1, 0, 8, 8, path,
+                                   path_len, label_sets[i], bytes([i] * 32))
+        classes_at = 72 if version == 1 else 88
+        records_at = classes_at + len(classes)
+        sets_at = records_at + len(records)
+        strings_at = sets_at + len(sets)
+        header = struct.pack("<8sIIIIQQQQQQ", b"THAWIDX", version, 80, 2, 2, 256, classes_at,
+                             records_at, strings_at, len(strings), strings_at + len(strings))
+        if version == 2:
+            header += struct.pack("<QQ", sets_at, len(sets) // 4)
+        write("pack", ("two", "sets")[version - 1], header + classes + records + sets + strings)
 
 
 def frames():

@@ -107,8 +107,18 @@ static void add_item(struct pack_writer *writer, const struct fixture_item *item
     buf_deinit(&file);
 }
 
-struct pack *fixture_pack(void **state, const struct fixture_item *items, uint32_t n,
-                          uint32_t n_classes, int size)
+static void set_labels(struct pack_writer *writer, uint32_t item, uint32_t bits)
+{
+    uint32_t labels[32], n = 0;
+    struct err err = {0};
+    for (uint32_t i = 0; i < 32; i++)
+        if (bits >> i & 1)
+            labels[n++] = i;
+    assert_int_equal(pack_writer_set_labels(writer, item, labels, n, &err), OK);
+}
+
+static struct pack *make_pack(void **state, const struct fixture_item *items, const uint32_t *sets,
+                              uint32_t n, uint32_t n_classes, int size)
 {
     static const char *const class_names[] = {"a", "b", "c", "d", "e", "f"};
     struct err err = {0};
@@ -117,8 +127,11 @@ struct pack *fixture_pack(void **state, const struct fixture_item *items, uint32
     int pack_fd = open(pack_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     int index_fd = open(index_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     struct pack_writer *writer = pack_writer_new(pack_fd, index_fd);
-    for (uint32_t i = 0; i < n; i++)
-        add_item(writer, &items[i], i, size);
+    for (uint32_t i = 0; i < n; i++) {
+        add_item(writer, items ? &items[i] : &(struct fixture_item){SPLIT_TRAIN, 0}, i, size);
+        if (sets)
+            set_labels(writer, i, sets[i]);
+    }
     assert_int_equal(pack_writer_finish(writer, class_names, n_classes, &err), OK);
     pack_writer_free(writer);
     if (pack_open(pack_path, index_path, &pack, &err))
@@ -128,6 +141,18 @@ struct pack *fixture_pack(void **state, const struct fixture_item *items, uint32
     mem_free(pack_path);
     mem_free(index_path);
     return pack;
+}
+
+struct pack *fixture_pack(void **state, const struct fixture_item *items, uint32_t n,
+                          uint32_t n_classes, int size)
+{
+    return make_pack(state, items, NULL, n, n_classes, size);
+}
+
+struct pack *fixture_multilabel_pack(void **state, const uint32_t *sets, uint32_t n,
+                                     uint32_t n_classes, int size)
+{
+    return make_pack(state, NULL, sets, n, n_classes, size);
 }
 
 void fixture_tar_add(struct buf *tar, const char *name, char kind, const void *bytes, size_t len)

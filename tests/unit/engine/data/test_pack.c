@@ -95,6 +95,62 @@ static void equal_paths_or_unsorted_classes_are_our_own_mistake(void **state)
     mem_free(index_path);
 }
 
+/* --- Several labels an item ----------------------------------------------------------------- */
+
+static const uint32_t sets[] = {0x5, 0x0, 0x2, 0x7};
+
+static void items_with_several_labels_come_back_with_all_of_them(void **state)
+{
+    struct pack *pack = fixture_multilabel_pack(state, sets, 4, 3, 16);
+    assert_true(pack_is_multilabel(pack));
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint32_t *labels;
+        uint32_t n = pack_labels(pack, i, &labels), bits = 0;
+        for (uint32_t k = 0; k < n; k++)
+            bits |= 1u << labels[k];
+        assert_int_equal(bits, sets[i]);
+        assert_int_equal(pack_item(pack, i)->label, n > 0 ? (int)labels[0] : PACK_NO_LABEL);
+    }
+    pack_close(pack);
+}
+
+static void one_label_an_item_is_written_as_version_1_and_read_as_a_set_of_one(void **state)
+{
+    struct pack *pack = fixture_pack(state, five, 5, 2, 16);
+    struct buf index;
+    char *path = fixture_path(state, "index");
+    assert_false(pack_is_multilabel(pack));
+    for (uint32_t i = 0; i < 5; i++) {
+        const uint32_t *labels;
+        uint32_t n = pack_labels(pack, i, &labels);
+        assert_int_equal(n, pack_item(pack, i)->label != PACK_NO_LABEL);
+        assert_true(n == 0 || (int)labels[0] == pack_item(pack, i)->label);
+    }
+    fixture_read(path, &index);
+    assert_int_equal(index.data[8], 1);
+    buf_deinit(&index);
+    mem_free(path);
+    pack_close(pack);
+}
+
+static void unsorted_or_too_many_labels_are_not_taken(void **state)
+{
+    static const uint32_t twice[] = {1, 1};
+    static uint32_t many[PACK_MAX_LABELS + 1];
+    struct err err = {0};
+    (void)state;
+    struct pack_writer *writer = pack_writer_new(-1, -1);
+    struct pack_record record = {.orientation = 1};
+    assert_int_equal(pack_writer_add(writer, &record, "x", "", 0, &err), OK);
+    for (uint32_t i = 0; i <= PACK_MAX_LABELS; i++)
+        many[i] = i;
+    assert_int_equal(pack_writer_set_labels(writer, 0, twice, 2, &err), E_INTERNAL);
+    assert_int_equal(pack_writer_set_labels(writer, 0, many, PACK_MAX_LABELS + 1, &err),
+                     E_TOO_LARGE);
+    assert_int_equal(pack_writer_set_labels(writer, 0, many, PACK_MAX_LABELS, &err), OK);
+    pack_writer_free(writer);
+}
+
 /* --- Tampering ------------------------------------------------------------------------------ */
 
 /* Opens the pack with this index instead of its own. */
@@ -235,6 +291,75 @@ static void cut_to_nothing(struct buf *index)
     index->len = 0;
 }
 
+/* --- of version 2; item 1 has the empty set, item 3 all three labels */
+
+static uint32_t *set_of(struct buf *index, uint32_t i)
+{
+    uint32_t *all = (void *)(index->data + header_of(index)->label_sets_offset);
+    return all + record_of(index, i)->label_set - 1;
+}
+static void label_past_the_classes(struct buf *index)
+{
+    set_of(index, 3)[3] = 3;
+}
+static void label_twice(struct buf *index)
+{
+    set_of(index, 3)[2] = 0;
+}
+static void another_first_label(struct buf *index)
+{
+    record_of(index, 3)->label = 1;
+}
+static void a_label_of_the_empty_set(struct buf *index)
+{
+    record_of(index, 1)->label = 0;
+}
+static void lengthen_a_set(struct buf *index)
+{
+    set_of(index, 3)[0] = UINT32_MAX;
+}
+static void a_set_behind_all(struct buf *index)
+{
+    record_of(index, 0)->label_set = UINT32_MAX;
+}
+static void more_sets_than_bytes(struct buf *index)
+{
+    header_of(index)->label_sets_len = UINT64_MAX / 4;
+}
+static void sets_in_the_header(struct buf *index)
+{
+    header_of(index)->label_sets_offset = 80;
+}
+static void unlabel_an_item_with_a_set(struct buf *index)
+{
+    record_of(index, 0)->split = SPLIT_UNLABELLED;
+}
+
+static void tampered_labels_are_refused(void **state)
+{
+    static void (*const tampers[])(struct buf *) = {label_past_the_classes,
+                                                    label_twice,
+                                                    another_first_label,
+                                                    a_label_of_the_empty_set,
+                                                    lengthen_a_set,
+                                                    a_set_behind_all,
+                                                    more_sets_than_bytes,
+                                                    sets_in_the_header,
+                                                    unlabel_an_item_with_a_set,
+                                                    set_version};
+    pack_close(fixture_multilabel_pack(state, sets, 4, 3, 16));
+    for (size_t i = 0; i < ARRAY_LEN(tampers); i++) {
+        struct buf index;
+        struct err err = {0};
+        read_index(state, &index);
+        assert_int_equal(open_with(state, &index, &err), OK);
+        tampers[i](&index);
+        if (open_with(state, &index, &err) != E_INVALID)
+            fail_msg("tampering number %zu was not seen", i);
+        buf_deinit(&index);
+    }
+}
+
 static void a_tampered_index_is_refused(void **state)
 {
     static void (*const tampers[])(struct buf *) = {
@@ -263,11 +388,12 @@ static void a_tampered_index_is_refused(void **state)
 }
 
 /* Whatever one changed byte does, opening either refuses it or leaves a pack that can be walked. */
-static void any_changed_byte_is_refused_or_harmless(void **state)
+static void change_each_byte(void **state, bool several)
 {
     struct buf index;
     char *pack_path = fixture_path(state, "pack"), *index_path = fixture_path(state, "tampered");
-    pack_close(fixture_pack(state, five, 5, 2, 16));
+    pack_close(several ? fixture_multilabel_pack(state, sets, 4, 3, 16)
+                       : fixture_pack(state, five, 5, 2, 16));
     read_index(state, &index);
     for (size_t at = 0; at < index.len; at++) {
         struct err err = {0};
@@ -282,6 +408,9 @@ static void any_changed_byte_is_refused_or_harmless(void **state)
                 assert_int_equal(pack_read(pack, i, bytes, &err), OK);
                 assert_true(strlen(pack_item_path(pack, i)) > 0);
                 assert_true(pack_item(pack, i)->label < (int)pack_n_classes(pack));
+                const uint32_t *labels;
+                uint32_t n = pack_labels(pack, i, &labels);
+                assert_true(n == 0 || labels[n - 1] < pack_n_classes(pack));
                 mem_free(bytes);
             }
         pack_close(pack);
@@ -290,6 +419,12 @@ static void any_changed_byte_is_refused_or_harmless(void **state)
     buf_deinit(&index);
     mem_free(pack_path);
     mem_free(index_path);
+}
+
+static void any_changed_byte_is_refused_or_harmless(void **state)
+{
+    change_each_byte(state, false);
+    change_each_byte(state, true);
 }
 
 static void a_pack_of_another_length_is_refused(void **state)
@@ -314,7 +449,11 @@ int main(void)
         IN_A_FOLDER(items_come_back_sorted_by_path_with_their_bytes),
         IN_A_FOLDER(an_item_without_a_split_is_left_out),
         IN_A_FOLDER(equal_paths_or_unsorted_classes_are_our_own_mistake),
+        IN_A_FOLDER(items_with_several_labels_come_back_with_all_of_them),
+        IN_A_FOLDER(one_label_an_item_is_written_as_version_1_and_read_as_a_set_of_one),
+        IN_A_FOLDER(unsorted_or_too_many_labels_are_not_taken),
         IN_A_FOLDER(a_tampered_index_is_refused),
+        IN_A_FOLDER(tampered_labels_are_refused),
         IN_A_FOLDER(any_changed_byte_is_refused_or_harmless),
         IN_A_FOLDER(a_pack_of_another_length_is_refused),
     };

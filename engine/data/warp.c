@@ -103,11 +103,10 @@ static struct line line_of(const struct warp *warp, int side, int size, int y)
                          .f = (float)start[2]};
 }
 
-/* Into 0..span, by reflection at both ends as often as it takes. */
-static inline float reflect(float t, float span)
+/* Into 0..period/2, by reflection at both ends as often as it takes. */
+static inline float reflect(float t, float period, float frequency)
 {
-    float period = 2 * span;
-    t -= period * floorf(t / period);
+    t -= period * floorf(t * frequency);
     t = t < period - t ? t : period - t;
     return t > 0 ? t : 0;
 }
@@ -122,11 +121,12 @@ struct places {
 SIMD static void find_places(const struct line *line, int side, int first, struct places *places)
 {
     float a = line->a, b = line->b, c = line->c, d = line->d, e = line->e, f = line->f;
-    float span = (float)(side - 1), last = (float)(side - 2);
+    float period = 2 * (float)(side - 1), frequency = 1 / period, last = (float)(side - 2);
     for (int i = 0; i < CHUNK; i++) {
         float x = (float)(first + i), depth = e * x + f;
         depth = depth > MIN_DEPTH ? depth : MIN_DEPTH;
-        float u = reflect((a * x + b) / depth, span), v = reflect((c * x + d) / depth, span);
+        float u = reflect((a * x + b) / depth, period, frequency);
+        float v = reflect((c * x + d) / depth, period, frequency);
         float column = floorf(u), row = floorf(v);
         column = column < last ? column : last;
         row = row < last ? row : last;

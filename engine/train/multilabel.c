@@ -61,7 +61,7 @@ enum status multilabel_add(struct multilabel *scores, const float *probabilities
 {
     bool exact = true;
     for (int64_t i = 0; i < scores->classes; i++) {
-        bool actual = targets[i] > .5f, predicted = (double)probabilities[i] > scores->threshold;
+        bool actual = targets[i] > .5f, predicted = (double)probabilities[i] >= scores->threshold;
         scores->per_class[i].actual += actual;
         scores->per_class[i].predicted += predicted;
         scores->per_class[i].right += actual && predicted;

@@ -1,6 +1,6 @@
 /* multilabel.h -- scores of a model that may give an item several labels, or none.
  *
- * A class is predicted where its probability is above the threshold. F1 as in confusion.h; micro
+ * A class is predicted where its probability reaches the threshold. F1 as in confusion.h; micro
  * F1 over all classes' counts together; subset accuracy: the share of items with exactly the right
  * labels. Average precision is scikit-learn's average_precision_score: the sum over falling scores
  * of (recall gained) * precision, equal scores taken together; its mean (mAP) is over the classes

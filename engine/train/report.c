@@ -32,6 +32,7 @@ enum status run_report_open(const struct run_report_options *options, struct run
     report->classes = (int64_t)json_len(options->classes);
     list_names(report);
     report->row = mem_alloc((size_t)report->classes * sizeof *report->row);
+    report->targets = mem_alloc((size_t)report->classes * sizeof *report->targets);
     buf_init(&report->texts[ACTUAL], MAX_TEXT);
     buf_init(&report->texts[PREDICTED], MAX_TEXT);
     enum status status = confusion_init(&report->confusion, report->classes, err);
@@ -59,6 +60,7 @@ void run_report_close(struct run_report *report)
     buf_deinit(&report->texts[PREDICTED]);
     mem_free(report->names);
     mem_free(report->row);
+    mem_free(report->targets);
     mem_free(report);
 }
 
@@ -69,7 +71,7 @@ struct outcome {
     uint32_t item;
     const float *logits;  /* NULL: only probabilities are known */
     const float *targets; /* multi-label: NULL when not known */
-    int32_t label;        /* single label: -1 when not known */
+    int32_t label;        /* single label: -1 when not known to the model */
     int32_t best;         /* the most probable class */
     double loss;          /* NaN without a label */
     const char *label_text, *predicted_text;
@@ -128,7 +130,7 @@ static void name_labels(struct run_report *report, struct outcome *outcome)
     for (int64_t i = 0; i < report->classes; i++) {
         if (outcome->targets && outcome->targets[i] > .5f)
             append_name(&report->texts[ACTUAL], report->names[i]);
-        if ((double)report->row[i] > report->options.threshold)
+        if ((double)report->row[i] >= report->options.threshold)
             append_name(&report->texts[PREDICTED], report->names[i]);
     }
     outcome->label_text = outcome->targets ? report->texts[ACTUAL].data : NULL;
@@ -233,18 +235,41 @@ static void take_row(struct run_report *report, const struct run_report_rows *ro
         softmax_rows(rows->logits + offset, 1, report->classes, report->row);
 }
 
+/* -1 for a label that the model does not know. */
+static int32_t class_of(const struct run_report *report, uint32_t label)
+{
+    const int32_t *map = report->options.label_map;
+    return map ? map[label] : (int32_t)label;
+}
+
+static void take_label(struct run_report *report, struct outcome *outcome)
+{
+    const uint32_t *labels;
+    uint32_t n = pack_labels(report->options.pack, outcome->item, &labels);
+    outcome->label = -1;
+    if (pack_item(report->options.pack, outcome->item)->split == SPLIT_UNLABELLED)
+        return;
+    if (!report->options.multilabel) {
+        outcome->label = n > 0 ? class_of(report, labels[0]) : -1;
+        return;
+    }
+    memset(report->targets, 0, (size_t)report->classes * sizeof *report->targets);
+    for (uint32_t i = 0; i < n; i++)
+        if (class_of(report, labels[i]) >= 0)
+            report->targets[class_of(report, labels[i])] = 1;
+    outcome->targets = report->targets;
+}
+
 enum status run_report_add(struct run_report *report, const struct run_report_rows *rows,
                            struct err *err)
 {
     enum status status = OK;
     for (int64_t i = 0; status == OK && i < rows->rows; i++) {
-        int64_t offset = i * report->classes;
-        const float *targets = rows->targets ? rows->targets + offset : NULL;
         struct outcome outcome = {.item = rows->items[i],
-                                  .logits = rows->logits ? rows->logits + offset : NULL,
-                                  .targets = targets && targets[0] >= 0 ? targets : NULL,
-                                  .label = rows->labels ? rows->labels[i] : -1};
+                                  .logits =
+                                      rows->logits ? rows->logits + i * report->classes : NULL};
         take_row(report, rows, i);
+        take_label(report, &outcome);
         status = add_row(report, &outcome, err);
     }
     return status;

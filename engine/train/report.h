@@ -33,18 +33,17 @@ struct run_report_options {
     const struct pack *pack;    /* paths, labels as the data set names them, the sizes of splits */
     const struct split *parts;  /* sizes of what trained and validated; NULL: the pack's own */
     const struct json *classes; /* array of names in the order of the logits */
+    const int32_t *label_map;   /* (the pack's classes) each one's place in `classes`, -1: the model
+                                   does not know it; NULL: they are the same */
     bool multilabel;
-    double threshold; /* multi-label: a class is predicted where its probability is above this */
+    double threshold; /* multi-label: a class is predicted where its probability reaches this */
     int64_t tta;      /* augmented views averaged into each row; 0: none */
 };
 
-/* Some items' outcome, in any number and order; no item twice. */
+/* Some items' outcome, in any number and order; no item twice. Their labels are the pack's. */
 struct run_report_rows {
     int64_t rows;
     const uint32_t *items;      /* (rows) item numbers of the pack */
-    const int32_t *labels;      /* (rows) indices into classes, -1: not known. Not multi-label */
-    const float *targets;       /* (rows, classes) 0 or 1, -1 in a row's first: not known.
-                                   Multi-label only */
     const float *logits;        /* (rows, classes), or NULL and: */
     const float *probabilities; /* (rows, classes) */
 };

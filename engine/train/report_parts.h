@@ -16,6 +16,7 @@ struct run_report {
     int64_t classes;
     const char **names;  /* owned array of names borrowed from options.classes */
     float *row;          /* owned; (classes) probabilities of one item */
+    float *targets;      /* owned; (classes) multi-label: whether it has each label */
     struct buf texts[2]; /* multi-label: the names of an item's labels, and of its predictions */
 
     int64_t items;              /* added */

@@ -25,9 +25,10 @@ static uint32_t *count_classes(const struct pack *pack, const uint32_t *items, u
 {
     uint32_t *counts = mem_alloc((size_t)pack_n_classes(pack) * sizeof *counts);
     for (uint32_t i = 0; i < n; i++) {
-        int32_t label = pack_item(pack, items[i])->label;
-        if (label >= 0)
-            counts[label]++;
+        const uint32_t *labels;
+        uint32_t n_labels = pack_labels(pack, items[i], &labels);
+        for (uint32_t k = 0; k < n_labels; k++)
+            counts[labels[k]]++;
     }
     return counts;
 }

@@ -89,7 +89,7 @@ static void describe(const struct field *field, struct buf *out)
     }
     if (field->takes & TAKES_NAME) {
         say(out, "a name");
-        say_length(field, "letters, digits, dots, dashes or underscores", out);
+        say_length(field, "letters, digits, dots, dashes, underscores or @", out);
     }
     if (field->takes & TAKES_OBJECT)
         say(out, "an object");
@@ -172,7 +172,7 @@ static bool is_name(const char *text)
 {
     return text[0] != '.' &&
            text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                             "0123456789._-")] == '\0';
+                             "0123456789._-@")] == '\0';
 }
 
 static enum status check_text(const struct field *field, const struct json *value, const char *at,
@@ -204,8 +204,12 @@ static enum status check_list(const struct field *field, const struct json *valu
         return refuse(field, value, at, E_SYNTAX, err);
     if (n < field->shortest || n > field->longest) {
         refuse(field, value, at, E_INVALID, err);
-        return err_at(err, E_INVALID, at, "\"%s\" has %zu elements: %zu to %zu are expected.",
-                      field->name, n, field->shortest, field->longest);
+        const char *what = n == 1 ? "element" : "elements";
+        if (field->shortest == field->longest)
+            return err_at(err, E_INVALID, at, "\"%s\" has %zu %s: exactly %zu are expected.",
+                          field->name, n, what, field->longest);
+        return err_at(err, E_INVALID, at, "\"%s\" has %zu %s: %zu to %zu are expected.",
+                      field->name, n, what, field->shortest, field->longest);
     }
     json_each(element, value)
     {

@@ -1,5 +1,8 @@
-/* preset.c -- the recipes as data: parameters' defaults, and what each stage makes of them.
+/* preset.c -- the recipes as data: parameters' defaults, what each stage makes of them, and the
+ * other defaults that go with them.
  *
+ * auto       the head on cached features of the frozen body until it has had steps enough, then
+ *            fine_tune's unfrozen stage. Small sets need steps, not epochs.
  * lesson1    fastai v1's pets lesson: fit_one_cycle(4), unfreeze,
  *            fit_one_cycle(2, max_lr=slice(1e-6, 1e-4)).
  * fine_tune  fastai v2's Learner.fine_tune. */
@@ -24,18 +27,41 @@ const char *const preset_parameters[] = {
 struct recipe_row {
     int freeze_to;
     enum parameter epochs;
+    int min_steps;
     double divisor;        /* the stage's largest rate is base_lr / divisor */
     bool spread;           /* lowest group: that / lr_mult, geometric; else slice(rate) */
     double pct_start, div; /* 0: the preset's parameter */
+};
+
+/* Defaults of top-level fields that a recipe brings along. */
+struct companions {
+    const char *frozen_batchnorm;
+    int cache_views; /* 0: no feature cache */
+    int batch_size;  /* 0: "auto" */
 };
 
 struct preset {
     const char *name, *form, *meaning;
     double defaults[N_PARAMETERS];
     struct recipe_row rows[2];
+    struct companions with;
+    int random_epochs; /* from random weights: so many with all layers, none frozen; 0: as ever */
 };
 
 static const struct preset presets[] = {
+    {.name = "auto",
+     .form = "v2",
+     .meaning = "the head on cached features, at least 150 steps, then all layers as `fine_tune` "
+                "does; from random weights 20 epochs with all layers, nothing frozen",
+     .defaults = {[EPOCHS] = 3,
+                  [FREEZE_EPOCHS] = 20,
+                  [BASE_LR] = 2e-3,
+                  [LR_MULT] = 100,
+                  [PCT_START] = .3,
+                  [DIV] = 5},
+     .rows = {{-1, FREEZE_EPOCHS, 150, 1, false, .25, 25}, {0, EPOCHS, 0, 2, true, 0, 0}},
+     .with = {"eval", 1, 0},
+     .random_epochs = 20},
     {.name = "fine_tune",
      .form = "v2",
      .meaning = "head alone, then all layers: fastai v2's `fine_tune`",
@@ -45,7 +71,8 @@ static const struct preset presets[] = {
                   [LR_MULT] = 100,
                   [PCT_START] = .3,
                   [DIV] = 5},
-     .rows = {{-1, FREEZE_EPOCHS, 1, false, .99, 25}, {0, EPOCHS, 2, true, 0, 0}}},
+     .rows = {{-1, FREEZE_EPOCHS, 0, 1, false, .99, 25}, {0, EPOCHS, 0, 2, true, 0, 0}},
+     .with = {"train", 0, 64}},
     {.name = "lesson1",
      .form = "v1",
      .meaning = "fastai v1's first lesson: 4 epochs for the head, then 2 for all layers at "
@@ -56,10 +83,11 @@ static const struct preset presets[] = {
                   [LR_MULT] = 100,
                   [PCT_START] = .3,
                   [DIV] = 25},
-     .rows = {{-1, FREEZE_EPOCHS, 1, false, 0, 0}, {0, EPOCHS, 30, true, 0, 0}}},
+     .rows = {{-1, FREEZE_EPOCHS, 0, 1, false, 0, 0}, {0, EPOCHS, 0, 30, true, 0, 0}},
+     .with = {"train", 0, 64}},
 };
 
-const char *const preset_names[] = {"fine_tune", "lesson1", NULL};
+const char *const preset_names[] = {"auto", "fine_tune", "lesson1", NULL};
 
 _Static_assert(ARRAY_LEN(preset_names) == ARRAY_LEN(presets) + 1, "every preset has its name");
 
@@ -75,6 +103,12 @@ static const struct preset *find(const char *name)
 const char *preset_form(const char *preset)
 {
     return find(preset)->form;
+}
+
+/* A body that knows nothing is not worth freezing. */
+static bool is_random(const struct preset *preset, const struct json *spec)
+{
+    return preset->random_epochs > 0 && strcmp(json_string(spec, "weights", ""), "random") == 0;
 }
 
 static void set_rate(struct json *stage, const struct recipe_row *row, const double *values)
@@ -94,20 +128,29 @@ static void add_stage(struct json *stages, const struct recipe_row *row,
     json_set_string(stage, "name", name);
     json_set_integer(stage, "freeze_to", row->freeze_to);
     json_set_number(stage, "epochs", values[row->epochs]);
+    json_set_integer(stage, "min_steps", row->min_steps);
     set_rate(stage, row, values);
     struct json *schedule = json_set_object(stage, "schedule");
     json_set_string(schedule, "name", "one_cycle");
     json_set_string(schedule, "form", preset->form);
     json_set_number(schedule, "pct_start", row->pct_start > 0 ? row->pct_start : values[PCT_START]);
     json_set_number(schedule, "div", row->div > 0 ? row->div : values[DIV]);
+    json_set_string(stage, "then", "go_on");
+    json_set_bool(stage, "fresh", false);
 }
 
 struct json *preset_stages(const char *name, const struct json *spec)
 {
     const struct preset *preset = find(name);
     double values[N_PARAMETERS];
+    memcpy(values, preset->defaults, sizeof(values));
+    if (is_random(preset, spec)) {
+        values[FREEZE_EPOCHS] = 0;
+        values[EPOCHS] = preset->random_epochs;
+        values[LR_MULT] = 1;
+    }
     for (int i = 0; i < N_PARAMETERS; i++)
-        values[i] = json_number(spec, preset_parameters[i], preset->defaults[i]);
+        values[i] = json_number(spec, preset_parameters[i], values[i]);
     struct json *stages = json_new_array();
     for (size_t i = 0; i < ARRAY_LEN(preset->rows); i++)
         if (values[preset->rows[i].epochs] > 0)
@@ -115,16 +158,56 @@ struct json *preset_stages(const char *name, const struct json *spec)
     return stages;
 }
 
+/* --- Companions --- */
+
+static bool is_given(const struct json *spec, const char *key)
+{
+    return json_type(json_get(spec, key)) != JSON_NULL;
+}
+
+/* Where the recipe's cache would change what was asked for, or cannot be, there is none. */
+static bool may_cache(const struct preset *preset, const struct json *spec)
+{
+    return preset->with.cache_views > 0 && !is_random(preset, spec) && !is_given(spec, "mixup") &&
+           !is_given(spec, "cutmix") &&
+           strcmp(json_string(spec, "frozen_batchnorm", ""), "eval") == 0;
+}
+
+void preset_fill(const char *name, struct json *spec)
+{
+    const struct preset *preset = find(name);
+    if (!json_get(spec, "frozen_batchnorm"))
+        json_set_string(spec, "frozen_batchnorm",
+                        is_random(preset, spec) ? "train" : preset->with.frozen_batchnorm);
+    if (!json_get(spec, "batch_size") && preset->with.batch_size > 0)
+        json_set_integer(spec, "batch_size", preset->with.batch_size);
+    else if (!json_get(spec, "batch_size"))
+        json_set_string(spec, "batch_size", "auto");
+    if (json_get(spec, "feature_cache"))
+        return;
+    if (may_cache(preset, spec))
+        json_set_integer(json_set_object(spec, "feature_cache"), "views", preset->with.cache_views);
+    else
+        json_set_null(spec, "feature_cache");
+}
+
+/* --- Printing --- */
+
 void preset_print_table(struct buf *out)
 {
     buf_puts(out, "| preset | form |");
     for (int i = 0; i < N_PARAMETERS; i++)
         buf_printf(out, " `%s` |", preset_parameters[i]);
-    buf_puts(out, " what it does |\n|---|---|---|---|---|---|---|---|---|\n");
+    buf_puts(out, " `batch_size` | `frozen_batchnorm` | `feature_cache` | what it does |\n"
+                  "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t p = 0; p < ARRAY_LEN(presets); p++) {
+        const struct companions *with = &presets[p].with;
         buf_printf(out, "| `%s` | %s |", presets[p].name, presets[p].form);
         for (int i = 0; i < N_PARAMETERS; i++)
             buf_printf(out, " %g |", presets[p].defaults[i]);
+        buf_printf(out, with->batch_size > 0 ? " %d |" : " auto |", with->batch_size);
+        buf_printf(out, " %s |", with->frozen_batchnorm);
+        buf_printf(out, with->cache_views > 0 ? " views %d |" : " none |", with->cache_views);
         buf_printf(out, " %s |\n", presets[p].meaning);
     }
 }

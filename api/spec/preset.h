@@ -17,7 +17,11 @@ const char *preset_form(const char *preset);
  * that any stage takes. Owned by the caller. */
 struct json *preset_stages(const char *preset, const struct json *spec);
 
-/* Markdown rows, one a preset: parameters' defaults. */
+/* Sets the other fields whose defaults the preset brings, where they are absent: batch_size,
+ * frozen_batchnorm, feature_cache. */
+void preset_fill(const char *preset, struct json *spec);
+
+/* Markdown rows, one a preset: parameters' defaults and the rest. */
 void preset_print_table(struct buf *out);
 
 #endif

@@ -3,9 +3,73 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "engine/core/simd.h"
 
 #define CHUNK 4096 /* floats whose squares are summed together: fixed, so that the sum is */
+
+/* The numbers of one parameter's update, the same for each of its floats. */
+struct update {
+    float decay;                           /* 1 - lr * weight_decay, or 1 */
+    float penalty;                         /* weight_decay added to the gradient, or 0 */
+    float beta1, rest1, beta2, rest2, eps; /* rest = 1 - beta, from doubles; sgd: rest1 = 1 */
+    float step;                            /* lr / (1 - beta1^t); sgd: lr */
+    float root;                            /* 1 / sqrt(1 - beta2^t) */
+    float grad_scale;                      /* clipping */
+};
+
+SIMD static void adam_range(const struct update *update, float *restrict value,
+                            const float *restrict gradient, float *restrict moment1,
+                            float *restrict moment2, int64_t n)
+{
+    const struct update u = *update;
+    for (int64_t i = 0; i < n; i++) {
+        float g = gradient[i] * u.grad_scale + u.penalty * value[i];
+        float m = u.beta1 * moment1[i] + u.rest1 * g;
+        float v = u.beta2 * moment2[i] + u.rest2 * g * g;
+        moment1[i] = m;
+        moment2[i] = v;
+        value[i] = u.decay * value[i] - u.step * (m / (sqrtf(v) * u.root + u.eps));
+    }
+}
+
+SIMD static void sgd_range(const struct update *update, float *restrict value,
+                           const float *restrict gradient, float *restrict moment1,
+                           float *restrict moment2, int64_t n)
+{
+    const struct update u = *update;
+    (void)moment2;
+    for (int64_t i = 0; i < n; i++) {
+        float m = u.beta1 * moment1[i] + u.rest1 * (gradient[i] * u.grad_scale);
+        moment1[i] = m;
+        value[i] = u.decay * value[i] - u.step * m;
+    }
+}
+
+static const struct {
+    const char *name;
+    bool is_adam;
+    void (*update)(const struct update *update, float *restrict value,
+                   const float *restrict gradient, float *restrict moment1, float *restrict moment2,
+                   int64_t n);
+} kinds[] = {
+    [OPTIM_ADAMW] = {"adamw", true, adam_range},
+    [OPTIM_ADAM] = {"adam", true, adam_range},
+    [OPTIM_SGD] = {"sgd", false, sgd_range},
+};
+
+static void update_param(struct param *param, const struct update *update, enum optim_kind kind)
+{
+    int64_t n = (int64_t)param->n_stored;
+#pragma omp parallel if (n > CHUNK)
+    {
+        int64_t begin, end;
+        simd_share(n, &begin, &end);
+        kinds[kind].update(
+            update, param->parts[PARAM_VALUE] + begin, param->parts[PARAM_GRADIENT] + begin,
+            param->parts[PARAM_MOMENT1] + begin, param->parts[PARAM_MOMENT2] + begin, end - begin);
+    }
+}
 
 struct optim_options optim_defaults(enum recipe_form form)
 {
@@ -18,11 +82,15 @@ struct optim_options optim_defaults(enum recipe_form form)
 enum status optim_parse(const struct json *json, enum recipe_form form,
                         struct optim_options *options, struct err *err)
 {
-    const char *name = json_string(json, "name", "adamw");
-    if (strcmp(name, "adamw") != 0)
+    const char *name = json_string(json, "name", kinds[OPTIM_ADAMW].name);
+    size_t kind = 0;
+    while (kind < ARRAY_LEN(kinds) && strcmp(kinds[kind].name, name) != 0)
+        kind++;
+    if (kind == ARRAY_LEN(kinds))
         return err_at(err, E_INVALID, "/optimizer/name",
-                      "There is no optimizer \"%.40s\": the one there is is adamw.", name);
+                      "There is no optimizer \"%.40s\": use adamw, adam or sgd.", name);
     struct optim_options o = optim_defaults(form);
+    o.kind = (enum optim_kind)kind;
     o.beta2 = json_as_number(json_at(json_get(json, "betas"), 1), o.beta2);
     o.eps = json_number(json, "eps", o.eps);
     o.weight_decay = json_number(json, "weight_decay", o.weight_decay);
@@ -89,67 +157,42 @@ static float clip_factor(const struct graph *graph, double clip)
     return factor < 1 ? (float)factor : 1;
 }
 
-/* The numbers of one parameter's update, the same for each of its floats. */
-struct update {
-    float decay;                           /* 1 - lr * weight_decay */
-    float beta1, rest1, beta2, rest2, eps; /* rest = 1 - beta, from doubles */
-    float step;                            /* lr / (1 - beta1^t) */
-    float root;                            /* 1 / sqrt(1 - beta2^t) */
-    float grad_scale;                      /* clipping */
-};
-
-SIMD static void update_range(const struct update *update, float *restrict value,
-                              const float *restrict gradient, float *restrict moment1,
-                              float *restrict moment2, int64_t n)
-{
-    const struct update u = *update;
-    for (int64_t i = 0; i < n; i++) {
-        float g = gradient[i] * u.grad_scale;
-        float m = u.beta1 * moment1[i] + u.rest1 * g;
-        float v = u.beta2 * moment2[i] + u.rest2 * g * g;
-        moment1[i] = m;
-        moment2[i] = v;
-        value[i] = u.decay * value[i] - u.step * (m / (sqrtf(v) * u.root + u.eps));
-    }
-}
-
-static void update_param(struct param *param, const struct update *update)
-{
-    int64_t n = (int64_t)param->n_stored;
-#pragma omp parallel if (n > CHUNK)
-    {
-        int64_t begin, end;
-        simd_share(n, &begin, &end);
-        update_range(update, param->parts[PARAM_VALUE] + begin,
-                     param->parts[PARAM_GRADIENT] + begin, param->parts[PARAM_MOMENT1] + begin,
-                     param->parts[PARAM_MOMENT2] + begin, end - begin);
-    }
-}
-
 static bool decays(const struct optim_options *options, const struct param *param)
 {
     return options->decay_norm_bias || param->kind == PARAM_WEIGHT;
 }
 
+static struct update update_at(const struct optim *optim, const struct graph *graph,
+                               double momentum)
+{
+    const struct optim_options *o = &optim->options;
+    double t = (double)optim->steps;
+    bool adam = kinds[o->kind].is_adam;
+    return (struct update){.beta1 = (float)momentum,
+                           .rest1 = (float)(adam ? 1 - momentum : 1),
+                           .beta2 = (float)o->beta2,
+                           .rest2 = (float)(1 - o->beta2),
+                           .eps = (float)o->eps,
+                           .root = (float)(1 / sqrt(1 - pow(o->beta2, t))),
+                           .grad_scale = clip_factor(graph, o->clip)};
+}
+
 void optim_step(struct optim *optim, struct graph *graph, const double *rates, double momentum)
 {
     const struct optim_options *o = &optim->options;
-    double t = (double)++optim->steps;
-    double debias1 = 1 - pow(momentum, t), debias2 = 1 - pow(o->beta2, t);
-    struct update u = {.beta1 = (float)momentum,
-                       .rest1 = (float)(1 - momentum),
-                       .beta2 = (float)o->beta2,
-                       .rest2 = (float)(1 - o->beta2),
-                       .eps = (float)o->eps,
-                       .root = (float)(1 / sqrt(debias2)),
-                       .grad_scale = clip_factor(graph, o->clip)};
+    optim->steps++;
+    bool adam = kinds[o->kind].is_adam, decoupled = o->kind != OPTIM_ADAM;
+    double debias = adam ? 1 - pow(momentum, (double)optim->steps) : 1;
+    struct update u = update_at(optim, graph, momentum);
     for (int i = 0; i < graph->n_params; i++) {
         struct param *param = graph->params[i];
         if (!param->trainable)
             continue;
         double rate = rates[param->group];
-        u.decay = decays(o, param) ? (float)(1 - rate * o->weight_decay) : 1;
-        u.step = (float)(rate / debias1);
-        update_param(param, &u);
+        double decay = decays(o, param) ? o->weight_decay : 0;
+        u.decay = (float)(decoupled ? 1 - rate * decay : 1);
+        u.penalty = (float)(decoupled ? 0 : decay);
+        u.step = (float)(rate / debias);
+        update_param(param, &u, o->kind);
     }
 }

@@ -6,67 +6,151 @@
 #include "base/mem.h"
 #include "engine/train/metrics.h"
 
-#define DEFAULT_BATCH 64
+#define DEFAULT_BATCH 32 /* of tasks that do not train, where the spec says "auto" */
 
-/* fastai's freeze_to: from the end where negative; 0 = everything trains. */
-static enum status parse_freeze(struct recipe_stage *stage, const struct json *json, int n_groups,
-                                struct err *err)
+static const char *const tasks[] = {
+    [TASK_CLASSIFICATION] = "image_classification",
+    [TASK_MULTILABEL] = "image_multilabel",
+    [TASK_LR_FIND] = "lr_find",
+    [TASK_EVALUATE] = "evaluate",
+    [TASK_PREDICT] = "predict",
+};
+
+static enum status parse_task(struct recipe *recipe, const struct json *spec, struct err *err)
 {
-    int64_t freeze_to = json_integer(json, "freeze_to", 0);
-    int64_t frozen = freeze_to < 0 ? n_groups + freeze_to : freeze_to;
-    if (frozen < 0 || frozen >= n_groups)
-        return err_set(err, E_INVALID,
-                       "freeze_to is %lld, but the network has %d layer groups: it must be in "
-                       "%d..%d.",
-                       (long long)freeze_to, n_groups, -n_groups, n_groups - 1);
-    stage->frozen_groups = (int)frozen;
+    const char *name = json_string(spec, "task", tasks[TASK_CLASSIFICATION]);
+    for (size_t i = 0; i < ARRAY_LEN(tasks); i++) {
+        recipe->task = (enum recipe_task)i;
+        if (strcmp(tasks[i], name) == 0)
+            return OK;
+    }
+    return err_at(err, E_INVALID, "/task", "There is no task \"%.40s\".", name);
+}
+
+/* --- What is watched --- */
+
+static enum status parse_monitor(const struct json *object, const char *at, char monitor[32],
+                                 struct err *err)
+{
+    const char *name = json_string(object, "monitor", "valid_loss");
+    if (!scores_knows(name))
+        return err_at(err, E_INVALID, at,
+                      "There is no metric \"%.40s\": monitor train_loss, valid_loss, accuracy or "
+                      "error_rate.",
+                      name);
+    snprintf(monitor, 32, "%s", name);
     return OK;
 }
 
-static enum status check_batch(const struct recipe_stage *stage, struct err *err)
+static enum status parse_watch(struct recipe_watch *watch, const struct json *object,
+                               int64_t patience, const char *at, struct err *err)
 {
-    if (stage->batch < 2)
-        return err_set(err, E_INVALID,
-                       "A batch of one item cannot train batch norm: use a batch_size of 2 or "
-                       "more, and at least 2 training items.");
-    return OK;
+    watch->on = json_type(object) == JSON_OBJECT;
+    watch->patience = json_integer(object, "patience", patience);
+    watch->min_delta = json_number(object, "min_delta", 0);
+    return parse_monitor(object, at, watch->monitor, err);
 }
 
-/* "none", or an object with the numbers of augment.h. */
-static void parse_augment(struct augment_options *augment, const struct json *json)
+static enum status parse_callbacks(struct recipe *recipe, const struct json *spec, struct err *err)
 {
-    *augment = augment_default();
-    if (json_type(json) == JSON_STRING)
-        augment->enabled = strcmp(json_as_string(json, ""), "none") != 0;
-    augment->min_scale = json_number(json, "min_scale", augment->min_scale);
-    augment->flip = json_number(json, "flip", augment->flip);
-}
-
-static enum status parse_stage(struct recipe *recipe, struct recipe_stage *stage,
-                               const struct json *json, const struct json *spec, int64_t n_train,
-                               struct err *err)
-{
-    snprintf(stage->name, sizeof stage->name, "%s", json_string(json, "name", ""));
-    stage->size = json_integer(json_get(spec, "image"), "size", recipe->net->size);
-    stage->batch = json_integer(spec, "batch_size", DEFAULT_BATCH);
-    stage->batch = stage->batch < n_train ? stage->batch : n_train;
-    stage->steps_per_epoch = stage->batch > 0 ? n_train / stage->batch : 0;
-    stage->epochs = json_integer(json, "epochs", 1);
-    parse_augment(&stage->augment, json_get(spec, "augment"));
-    enum status status = check_batch(stage, err);
+    const struct json *best = json_get(spec, "save_best"),
+                      *plateau = json_get(spec, "reduce_on_plateau");
+    recipe->save_best = json_type(best) == JSON_OBJECT;
+    recipe->max_seconds = json_number(spec, "max_seconds", 0);
+    recipe->plateau_factor = json_number(plateau, "factor", .1);
+    recipe->plateau_min_lr = json_number(plateau, "min_lr", 0);
+    enum status status = parse_monitor(best, "/save_best/monitor", recipe->monitor, err);
     if (status == OK)
-        status = parse_freeze(stage, json, recipe->net->n_groups, err);
+        status = parse_watch(&recipe->early_stop, json_get(spec, "early_stop"), 3,
+                             "/early_stop/monitor", err);
     if (status == OK)
-        status = schedule_parse_rates(json_get(json, "lr"), recipe->net->n_groups, stage->max_rates,
-                                      err);
-    if (status == OK)
-        status = schedule_parse(json_get(json, "schedule"), recipe->form, &stage->schedule, err);
-    stage->schedule.steps = stage->epochs * stage->steps_per_epoch;
+        status = parse_watch(&recipe->plateau, plateau, 1, "/reduce_on_plateau/monitor", err);
     return status;
 }
 
-static enum status parse_stages(struct recipe *recipe, const struct json *spec, int64_t n_train,
-                                struct err *err)
+/* --- The feature cache --- */
+
+static bool body_has_norm(const struct zoo_net *net)
+{
+    struct graph *graph = zoo_build(net, &(struct zoo_options){.head = ZOO_HEAD_V2, .classes = 2});
+    bool found = false;
+    for (int i = 0; i < graph->n_params; i++)
+        found |= graph->params[i]->group < graph->n_groups - 1 && param_is_norm(graph->params[i]);
+    graph_free(graph);
+    return found;
+}
+
+static enum status parse_cache(struct recipe *recipe, const struct json *spec, struct err *err)
+{
+    const struct json *cache = json_get(spec, "feature_cache");
+    if (json_type(cache) != JSON_OBJECT)
+        return OK;
+    recipe->cache_views = (int)json_integer(cache, "views", 1);
+    if (!recipe->frozen_norm_trains || !body_has_norm(recipe->net))
+        return OK;
+    return err_at(err, E_INVALID, "/feature_cache",
+                  "The features of %s change while its frozen batch norms train, so they cannot be "
+                  "cached: say \"frozen_batchnorm\": \"eval\", or remove \"feature_cache\".",
+                  recipe->net->name);
+}
+
+/* --- The loss, the reports --- */
+
+static void parse_loss(struct recipe *recipe, const struct json *spec)
+{
+    recipe->loss = (struct loss_options){
+        .kind = recipe->task == TASK_MULTILABEL ? LOSS_BINARY : LOSS_CROSS_ENTROPY,
+        .smoothing = json_number(spec, "label_smoothing", 0),
+        .class_weights = json_get(spec, "class_weights"),
+    };
+    recipe->mix = (struct mix_options){.mixup = json_number(spec, "mixup", 0),
+                                       .cutmix = json_number(spec, "cutmix", 0)};
+    recipe->balanced = strcmp(json_string(spec, "sampler", ""), "balanced") == 0;
+    recipe->accumulate = json_integer(spec, "accumulate", 0);
+}
+
+static void parse_reports(struct recipe *recipe, const struct json *spec)
+{
+    const struct json *finder = json_get(spec, "lr_find");
+    recipe->lr_find.start = json_number(finder, "start", 1e-7);
+    recipe->lr_find.end = json_number(finder, "end", 10);
+    recipe->lr_find.steps = json_integer(finder, "steps", 100);
+    snprintf(recipe->split, sizeof recipe->split, "%s", json_string(spec, "split", "valid"));
+    recipe->tta = json_integer(spec, "tta", 0);
+    recipe->threshold = json_number(spec, "threshold", .5);
+}
+
+static void parse_network(struct recipe *recipe, const struct json *spec)
+{
+    const char *form = json_string(json_get(spec, "optimizer"), "form", "v2");
+    recipe->form = strcmp(form, "v1") == 0 ? FORM_V1 : FORM_V2;
+    const char *head = json_string(spec, "head_form", "v2");
+    recipe->head = strcmp(head, "v1") == 0 ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
+    recipe->seed = (uint64_t)json_integer(spec, "seed", 0);
+    recipe->size = json_integer(json_get(spec, "image"), "size", recipe->net->size);
+    recipe->batch = json_integer(spec, "batch_size", DEFAULT_BATCH);
+    const char *norm = json_string(spec, "frozen_batchnorm", "train");
+    recipe->frozen_norm_trains = strcmp(norm, "eval") != 0;
+}
+
+/* --- Stages --- */
+
+static bool has_stages(const struct recipe *recipe)
+{
+    return recipe->task != TASK_EVALUATE && recipe->task != TASK_PREDICT;
+}
+
+/* Moves the error's pointer from the stage into the spec. */
+static enum status in_stage(int index, enum status status, struct err *err)
+{
+    char inner[sizeof err->pointer];
+    snprintf(inner, sizeof inner, "%s", err->pointer);
+    snprintf(err->pointer, sizeof err->pointer, "/stages/%d%.*s", index, 60, inner);
+    return status;
+}
+
+static enum status parse_stages(struct recipe *recipe, const struct json *spec,
+                                const struct pack *pack, const struct split *split, struct err *err)
 {
     const struct json *stages = json_get(spec, "stages");
     size_t n = json_len(stages);
@@ -77,46 +161,36 @@ static enum status parse_stages(struct recipe *recipe, const struct json *spec, 
     json_each(json, stages)
     {
         struct recipe_stage *stage = &recipe->stages[recipe->n_stages];
-        enum status status = parse_stage(recipe, stage, json, spec, n_train, err);
-        if (status != OK) {
-            snprintf(err->pointer, sizeof err->pointer, "/stages/%d", recipe->n_stages);
-            return status;
-        }
+        *stage = (struct recipe_stage){0};
+        enum status status = recipe_stage_init(recipe, stage, json, spec, pack, split, err);
+        if (status != OK)
+            return in_stage(recipe->n_stages, status, err);
         recipe->n_stages++;
     }
-    return OK;
-}
-
-static enum status parse_monitor(struct recipe *recipe, const struct json *spec, struct err *err)
-{
-    const struct json *save_best = json_get(spec, "save_best");
-    recipe->save_best = json_type(save_best) == JSON_OBJECT;
-    const char *monitor = json_string(save_best, "monitor", "valid_loss");
-    if (!scores_knows(monitor))
-        return err_at(err, E_INVALID, "/save_best/monitor",
-                      "There is no metric \"%.40s\": monitor train_loss, valid_loss, accuracy or "
-                      "error_rate.",
-                      monitor);
-    snprintf(recipe->monitor, sizeof recipe->monitor, "%s", monitor);
+    if (recipe_total_steps(recipe) > RECIPE_MAX_STEPS)
+        return err_at(err, E_INVALID, "/stages",
+                      "The stages have %lld steps together: at most %d are allowed.",
+                      (long long)recipe_total_steps(recipe), RECIPE_MAX_STEPS);
     return OK;
 }
 
 enum status recipe_init(struct recipe *recipe, const struct json *spec, const struct zoo_net *net,
-                        int64_t n_train, struct err *err)
+                        const struct pack *pack, const struct split *split, struct err *err)
 {
     *recipe = (struct recipe){.net = net};
-    const struct json *optimizer = json_get(spec, "optimizer");
-    recipe->form = strcmp(json_string(optimizer, "form", "v2"), "v1") == 0 ? FORM_V1 : FORM_V2;
-    recipe->head =
-        strcmp(json_string(spec, "head_form", "v2"), "v1") == 0 ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
-    recipe->seed = (uint64_t)json_integer(spec, "seed", 0);
-    const char *norm = json_string(spec, "frozen_batchnorm", "train");
-    recipe->frozen_norm_trains = strcmp(norm, "eval") != 0;
-    enum status status = optim_parse(optimizer, recipe->form, &recipe->optim, err);
+    enum status status = parse_task(recipe, spec, err);
+    if (status == OK) {
+        parse_network(recipe, spec);
+        parse_loss(recipe, spec);
+        parse_reports(recipe, spec);
+        status = optim_parse(json_get(spec, "optimizer"), recipe->form, &recipe->optim, err);
+    }
     if (status == OK)
-        status = parse_monitor(recipe, spec, err);
+        status = parse_callbacks(recipe, spec, err);
     if (status == OK)
-        status = parse_stages(recipe, spec, n_train, err);
+        status = parse_cache(recipe, spec, err);
+    if (status == OK && has_stages(recipe))
+        status = parse_stages(recipe, spec, pack, split, err);
     if (status != OK)
         recipe_deinit(recipe);
     return status;

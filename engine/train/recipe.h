@@ -1,8 +1,10 @@
 /* recipe.h -- a resolved job spec as what the trainer runs: stages, steps, rates at every step.
  *
  * api/spec/jobspec.c turned the preset into `stages`; here each stage meets the network (how many
- * layer groups) and the data (how many steps an epoch). Everything that decides a run is in this
- * struct: with the data and the starting weights it is the whole input of training. */
+ * layer groups) and the data (how many items its sample has, so how many steps an epoch).
+ * Everything that decides a run is in this struct: with the data and the starting weights it is the
+ * whole input of training. recipe.c reads what is about the run, recipe_stage.c what is about one
+ * stage. */
 #ifndef THAW_ENGINE_TRAIN_RECIPE_H
 #define THAW_ENGINE_TRAIN_RECIPE_H
 
@@ -12,44 +14,115 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "engine/data/augment.h"
+#include "engine/data/pack.h"
+#include "engine/data/split.h"
+#include "engine/train/loss.h"
+#include "engine/train/mix.h"
 #include "engine/train/optim.h"
 #include "engine/train/schedule.h"
 #include "engine/zoo/zoo.h"
 
 #define RECIPE_MAX_STAGES 64
+#define RECIPE_MAX_EPOCHS 10000    /* of a stage */
+#define RECIPE_MAX_STEPS  10000000 /* of all stages together */
+
+enum recipe_task {
+    TASK_CLASSIFICATION,
+    TASK_MULTILABEL,
+    TASK_LR_FIND,
+    TASK_EVALUATE,
+    TASK_PREDICT
+};
 
 struct recipe_stage {
     char name[64];
-    int64_t epochs, steps_per_epoch;
-    int64_t batch; /* what the spec asked for, lowered to the training set's size */
-    int64_t size;  /* image side */
+    int64_t epochs; /* raised until there are min_steps */
+    int64_t steps_per_epoch;
+    int64_t batch;            /* what the spec asked for, lowered to what there is to train on */
+    int64_t size;             /* image side */
+    int64_t n_train, n_valid; /* items of its sample */
+    bool sampled;             /* on a part of the data: recipe_split */
+    struct sample_options sample;
     int frozen_groups;
-    double max_rates[ZOO_MAX_GROUPS];
-    struct schedule schedule; /* with the stage's steps */
+    bool lr_auto;                     /* max_rates is for the finder to say: recipe_set_rate */
+    double max_rates[ZOO_MAX_GROUPS]; /* of each layer group */
+    struct schedule schedule;         /* with the stage's steps */
     struct augment_options augment;
+    bool cached;      /* a feature cache is wanted, and there is something frozen */
+    bool pause_after; /* "then": "pause" */
+    bool fresh;       /* starts from the job's starting weights again */
+};
+
+/* What watches a metric between epochs. */
+struct recipe_watch {
+    bool on;
+    char monitor[32];
+    int64_t patience;
+    double min_delta;
 };
 
 struct recipe {
+    enum recipe_task task;
     const struct zoo_net *net;
     enum recipe_form form; /* the optimiser's */
     enum zoo_head head;    /* what a new head is like */
     uint64_t seed;
-    bool frozen_norm_trains; /* "frozen_batchnorm": "train" */
-    bool save_best;          /* the final model is the best epoch's, else the last's */
-    char monitor[32];        /* the metric "best" is about */
+    int64_t size, batch; /* the job's own: of tasks without stages */
+
+    bool frozen_norm_trains;  /* "frozen_batchnorm": "train" */
+    int cache_views;          /* of the feature cache; 0: none */
+    bool balanced;            /* "sampler": "balanced" */
+    struct loss_options loss; /* class_weights is borrowed from the spec */
+    struct mix_options mix;
     struct optim_options optim;
+    int64_t accumulate; /* items between two steps of the optimiser; 0: each batch */
+
+    bool save_best;   /* the final model is the best epoch's, else the last's */
+    char monitor[32]; /* the metric "best" is about */
+    struct recipe_watch early_stop;
+    struct recipe_watch plateau;
+    double plateau_factor, plateau_min_lr;
+    double max_seconds; /* 0: no limit */
+
+    struct {
+        double start, end;
+        int64_t steps;
+    } lr_find;
+    char split[8];    /* evaluate, predict: "valid", "test", "train" or "all" */
+    int64_t tta;      /* augmented views of reports; 0: none */
+    double threshold; /* multi-label */
+
     struct recipe_stage *stages; /* owned */
-    int n_stages;
+    int n_stages;                /* 0: tasks evaluate and predict */
 };
 
-/* `n_train` items to train on; E_INVALID with a pointer into the spec when a stage cannot run. */
+/* `spec` and `pack` outlive the recipe; `pack` may be NULL where no stage takes a sample. E_INVALID
+ * with a pointer into the spec when a stage cannot run. */
 enum status recipe_init(struct recipe *recipe, const struct json *spec, const struct zoo_net *net,
-                        int64_t n_train, struct err *err);
+                        const struct pack *pack, const struct split *split, struct err *err);
 void recipe_deinit(struct recipe *recipe);
+
+/* The items of a stage: its sample of `all`, or a copy. Owned by the caller. */
+enum status recipe_split(const struct recipe *recipe, const struct recipe_stage *stage,
+                         const struct pack *pack, const struct split *all, struct split *split,
+                         struct err *err);
+
+/* What the rate finder found, for a stage with lr_auto: the head's rate; a tenth of it below. */
+void recipe_set_rate(struct recipe_stage *stage, int n_groups, double rate);
 
 /* The rate of each layer group at a step of a stage. */
 void recipe_rates(const struct recipe_stage *stage, int n_groups, int64_t step, double *rates);
 
 int64_t recipe_total_steps(const struct recipe *recipe);
+
+/* "batch_size": "auto" for so many training items: the power of two in 8..64 not above n/20. */
+int64_t recipe_auto_batch(int64_t n_train);
+
+/* --- between recipe.c and recipe_stage.c --- */
+
+/* One element of "stages"; the pointer of an error is within the stage. */
+enum status recipe_stage_init(const struct recipe *recipe, struct recipe_stage *stage,
+                              const struct json *json, const struct json *spec,
+                              const struct pack *pack, const struct split *split, struct err *err);
 
 #endif

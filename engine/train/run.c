@@ -175,7 +175,7 @@ enum status run_open(const struct trainer_options *options, struct run *run, str
     if (status == OK)
         status = find_net(options->spec, &start, &net, err);
     if (status == OK)
-        status = recipe_init(&run->recipe, options->spec, net, run->split.n_train, err);
+        status = recipe_init(&run->recipe, options->spec, net, run->pack, &run->split, err);
     if (status == OK)
         status = build_graph(run, &start, options->spec, err);
     if (status == OK)

@@ -1,6 +1,7 @@
 #include "engine/train/schedule.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -71,26 +72,51 @@ static struct point flat_cos(const struct schedule *s, int64_t step)
     return (struct point){rate, s->momentum[0]};
 }
 
-/* fastai's defaults for each form; momentum[0] alone counts for the flat ones (Adam's .9). */
+static struct point sgdr(const struct schedule *s, int64_t step)
+{
+    int64_t length = s->cycle_len * s->steps_per_epoch;
+    while (step >= length && length < s->steps) {
+        step -= length;
+        length *= s->cycle_mult;
+    }
+    return (struct point){cos_anneal(1, 0, (double)step / (double)length), s->momentum[0]};
+}
+
+static struct point triangular(const struct schedule *s, int64_t step)
+{
+    int64_t share = (int64_t)((double)s->steps * s->cut_frac);
+    double cut = share > 1 ? (double)share : 1;
+    double p = (double)step / cut;
+    if (p >= 1)
+        p = 1 - ((double)step - cut) / (cut * (1 / s->cut_frac - 1));
+    p = p > 0 ? p : 0;
+    return (struct point){(1 + p * (s->ratio - 1)) / s->ratio, s->momentum[0]};
+}
+
+/* Their defaults; momentum[0] alone counts for all but one_cycle (Adam's .9). */
+#define CONSTANT_MOMENTUM .momentum = {.9, .9, .9}, .div = 1, .div_final = 1
+
 static const struct {
     const char *name;
     struct point (*at)(const struct schedule *schedule, int64_t step);
-    struct schedule defaults[2]; /* by form */
+    struct schedule defaults;
+    double v1_pct_start, v1_div_final; /* where fastai v1 differs */
 } kinds[] = {
     [SCHEDULE_ONE_CYCLE] =
         {"one_cycle",
          one_cycle,
-         {{.pct_start = .3, .div = 25, .div_final = 25e4, .momentum = {.95, .85, .95}},
-          {.pct_start = .25, .div = 25, .div_final = 1e5, .momentum = {.95, .85, .95}}}},
-    [SCHEDULE_FLAT] = {"flat",
-                       flat,
-                       {{.div = 1, .div_final = 1, .momentum = {.9, .9, .9}},
-                        {.div = 1, .div_final = 1, .momentum = {.9, .9, .9}}}},
+         {.pct_start = .25, .div = 25, .div_final = 1e5, .momentum = {.95, .85, .95}},
+         .v1_pct_start = .3,
+         .v1_div_final = 25e4},
+    [SCHEDULE_FLAT] = {"flat", flat, {CONSTANT_MOMENTUM}},
     [SCHEDULE_FLAT_COS] =
         {"flat_cos",
          flat_cos,
-         {{.pct_start = .75, .div = 1, .div_final = 1e5, .momentum = {.9, .9, .9}},
-          {.pct_start = .75, .div = 1, .div_final = 1e5, .momentum = {.9, .9, .9}}}},
+         {.pct_start = .75, .div = 1, .div_final = 1e5, .momentum = {.9, .9, .9}}},
+    [SCHEDULE_SGDR] = {"sgdr", sgdr, {CONSTANT_MOMENTUM, .cycle_len = 1, .cycle_mult = 2}},
+    [SCHEDULE_TRIANGULAR] = {"triangular",
+                             triangular,
+                             {CONSTANT_MOMENTUM, .cut_frac = .1, .ratio = 32}},
 };
 
 static enum status find_kind(const char *name, enum schedule_kind *kind, struct err *err)
@@ -102,7 +128,9 @@ static enum status find_kind(const char *name, enum schedule_kind *kind, struct 
         }
     }
     return err_set(err, E_INVALID,
-                   "There is no schedule \"%.40s\": use one_cycle, flat or flat_cos.", name);
+                   "There is no schedule \"%.40s\": use one_cycle, flat, flat_cos, sgdr or "
+                   "triangular.",
+                   name);
 }
 
 static enum status check(const struct schedule *s, struct err *err)
@@ -114,6 +142,17 @@ static enum status check(const struct schedule *s, struct err *err)
         return err_set(err, E_INVALID,
                        "A schedule's div and div_final are %g and %g; each must be at least 1.",
                        s->div, s->div_final);
+    bool cycles = s->kind == SCHEDULE_SGDR, cut = s->kind == SCHEDULE_TRIANGULAR;
+    if (cycles && (s->cycle_len < 1 || s->cycle_mult < 1))
+        return err_set(err, E_INVALID,
+                       "A schedule's cycle_len and cycle_mult are %lld and %lld; each must be at "
+                       "least 1.",
+                       (long long)s->cycle_len, (long long)s->cycle_mult);
+    if (cut && !(s->cut_frac > 0 && s->cut_frac < 1 && s->ratio >= 1))
+        return err_set(err, E_INVALID,
+                       "A schedule's cut_frac and ratio are %g and %g; they must be in (0, 1) and "
+                       "at least 1.",
+                       s->cut_frac, s->ratio);
     for (size_t i = 0; i < ARRAY_LEN(s->momentum); i++)
         if (!(s->momentum[i] >= 0 && s->momentum[i] < 1))
             return err_set(err, E_INVALID, "A schedule's momentum is %g; it must be in [0, 1).",
@@ -130,6 +169,19 @@ static void parse_momentum(const struct json *json, double momentum[3])
     }
 }
 
+static struct schedule defaults_of(enum schedule_kind kind, enum recipe_form form)
+{
+    struct schedule s = kinds[kind].defaults;
+    s.kind = kind;
+    s.form = form;
+    s.steps = s.steps_per_epoch = 1;
+    if (form == FORM_V1 && kinds[kind].v1_div_final > 0) {
+        s.pct_start = kinds[kind].v1_pct_start;
+        s.div_final = kinds[kind].v1_div_final;
+    }
+    return s;
+}
+
 enum status schedule_parse(const struct json *json, enum recipe_form form,
                            struct schedule *schedule, struct err *err)
 {
@@ -140,13 +192,14 @@ enum status schedule_parse(const struct json *json, enum recipe_form form,
         return status;
     const char *form_name = json_string(json, "form", form == FORM_V1 ? "v1" : "v2");
     form = strcmp(form_name, "v1") == 0 ? FORM_V1 : FORM_V2;
-    struct schedule s = kinds[kind].defaults[form];
-    s.kind = kind;
-    s.form = form;
-    s.steps = 1;
+    struct schedule s = defaults_of(kind, form);
     s.pct_start = json_number(json, "pct_start", s.pct_start);
     s.div = json_number(json, "div", s.div);
     s.div_final = json_number(json, "div_final", s.div_final);
+    s.cycle_len = json_integer(json, "cycle_len", s.cycle_len);
+    s.cycle_mult = json_integer(json, "cycle_mult", s.cycle_mult);
+    s.cut_frac = json_number(json, "cut_frac", s.cut_frac);
+    s.ratio = json_number(json, "ratio", s.ratio);
     parse_momentum(json_get(json, "momentum"), s.momentum);
     if ((status = check(&s, err)) == OK)
         *schedule = s;
@@ -211,9 +264,9 @@ enum status schedule_parse_rates(const struct json *lr, int n_groups, double *ra
                                  struct err *err)
 {
     const struct json *slice = json_get(lr, "slice"), *groups = json_get(lr, "groups");
-    if (slice)
+    if (json_type(slice) != JSON_NULL)
         return parse_slice(slice, n_groups, rates, err);
-    if (groups)
+    if (json_type(groups) != JSON_NULL)
         return parse_groups(groups, n_groups, rates, err);
     if (!is_rate(lr))
         return bad_rate(err);

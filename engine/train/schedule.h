@@ -8,7 +8,12 @@
  * one_cycle v1: two phases of int(steps * pct_start) and the rest, each at least one step; a phase
  *   is applied after each batch, so step 0 runs at the start value and step k at the k-th value.
  * flat: the rate as given. flat_cos: flat up to pct_start, then a cosine down to max/div_final.
- *   Both leave momentum at momentum[0]. */
+ * sgdr (Loshchilov & Hutter 2017): cycles of cycle_len, cycle_len*cycle_mult, ... epochs, each a
+ *   cosine from max to 0; what does not fit the stage is cut off.
+ * triangular (Howard & Ruder 2018, slanted): with cut = int(steps * cut_frac), at least 1, rises
+ *   for cut steps from max/ratio to max along p = step/cut, then falls along
+ *   p = 1 - (step - cut) / (cut * (1/cut_frac - 1)), never below 0: max * (1 + p*(ratio-1)) /
+ * ratio. All but one_cycle leave momentum at momentum[0]. */
 #ifndef THAW_ENGINE_TRAIN_SCHEDULE_H
 #define THAW_ENGINE_TRAIN_SCHEDULE_H
 
@@ -19,18 +24,27 @@
 
 enum recipe_form { FORM_V1, FORM_V2 }; /* fastai's generations: schedule, optimiser and head */
 
-enum schedule_kind { SCHEDULE_ONE_CYCLE, SCHEDULE_FLAT, SCHEDULE_FLAT_COS };
+enum schedule_kind {
+    SCHEDULE_ONE_CYCLE,
+    SCHEDULE_FLAT,
+    SCHEDULE_FLAT_COS,
+    SCHEDULE_SGDR,
+    SCHEDULE_TRIANGULAR
+};
 
 struct schedule {
     enum schedule_kind kind;
     enum recipe_form form;
     double pct_start, div, div_final;
-    double momentum[3]; /* start, at the peak, end */
-    int64_t steps;      /* of the whole stage, at least 1 */
+    int64_t cycle_len, cycle_mult; /* sgdr: epochs of the first cycle; growth */
+    double cut_frac, ratio;        /* triangular */
+    double momentum[3];            /* start, at the peak, end */
+    int64_t steps;                 /* of the whole stage, at least 1 */
+    int64_t steps_per_epoch;       /* sgdr counts in them; at least 1 */
 };
 
 /* From a resolved stage's "schedule": an object, or a name alone, which takes the defaults of
- * `form`. `steps` is set by the caller. */
+ * `form`. `steps` and `steps_per_epoch` are set by the caller. */
 enum status schedule_parse(const struct json *json, enum recipe_form form,
                            struct schedule *schedule, struct err *err);
 

@@ -103,20 +103,25 @@ static const struct {
     {"'div':0", E_INVALID, "/div", "from 1"},
 
     {"'preset':'lesson_1'", E_INVALID, "/preset",
-     "\"preset\" is the text \"lesson_1\": one of \"fine_tune\", \"lesson1\" is expected."},
+     "\"preset\" is the text \"lesson_1\": one of \"auto\", \"fine_tune\", \"lesson1\" is "
+     "expected."},
     {"'preset':3", E_SYNTAX, "/preset", "\"preset\" is 3: one of"},
-    {"'task':'text_classification'", E_INVALID, "/task", "\"image_classification\" is expected."},
+    {"'task':'text_classification'", E_INVALID, "/task",
+     "one of \"image_classification\", \"image_multilabel\""},
     {"'frozen_batchnorm':'evil'", E_INVALID, "/frozen_batchnorm", "one of \"train\", \"eval\""},
     {"'weights':'none'", E_INVALID, "/weights", "one of \"pretrained\", \"random\""},
     {"'head':'keep'", E_INVALID, "/head", "one of \"auto\", \"new\""},
     {"'head_form':'v3'", E_INVALID, "/head_form", "one of \"v1\", \"v2\""},
-    {"'augment':'all'", E_INVALID, "/augment", "one of \"default\", \"none\" or an object"},
+    {"'augment':'all'", E_INVALID, "/augment",
+     "one of \"default\", \"none\", \"full\" or an object"},
     {"'augment':{'min_scale':0}", E_INVALID, "/augment/min_scale", "above 0 and at most 1"},
     {"'augment':{'flip':1.5}", E_INVALID, "/augment/flip", "a number from 0 to 1"},
-    {"'augment':{'rotate':10}", E_SYNTAX, "/augment/rotate", "not a field of \"augment\""},
+    {"'augment':{'rotate':200}", E_INVALID, "/augment/rotate", "a number from 0 to 180"},
+    {"'augment':{'rotat':10}", E_SYNTAX, "/augment/rotat", "did you mean \"rotate\"?"},
 
     {"'batch_size':1", E_INVALID, "/batch_size", "an integer from 2 to 4096"},
-    {"'batch_size':'auto'", E_SYNTAX, "/batch_size", "is the text \"auto\": an integer"},
+    {"'batch_size':'large'", E_SYNTAX, "/batch_size",
+     "is the text \"large\": \"auto\" or an integer from 2 to 4096"},
     {"'image':{'size':16}", E_INVALID, "/image/size", "an integer from 32 to 1024 or null"},
     {"'image':224", E_SYNTAX, "/image", "\"image\" is 224: an object is expected."},
     {"'valid_fraction':1", E_INVALID, "/valid_fraction", "from 0 to 0.9"},
@@ -132,10 +137,15 @@ static const struct {
     {"'metadata':{'a':[1]}", E_SYNTAX, "/metadata", "holds an array under \"a\""},
     {"'metadata':'x'", E_SYNTAX, "/metadata", "an object is expected"},
 
-    {"'optimizer':{'name':'sgd'}", E_INVALID, "/optimizer/name", "\"adamw\" is expected"},
+    {"'optimizer':{'name':'lion'}", E_INVALID, "/optimizer/name",
+     "one of \"adamw\", \"adam\", \"sgd\" is expected"},
+    {"'optimizer':{'name':'sgd','eps':1e-8}", E_INVALID, "/optimizer/eps",
+     "The optimizer sgd has no \"eps\": remove it."},
+    {"'optimizer':{'momentum':0.9}", E_INVALID, "/optimizer/momentum",
+     "The optimizer adamw has no \"momentum\""},
     {"'optimizer':{'eps':0}", E_INVALID, "/optimizer/eps", "above 0"},
     {"'optimizer':{'betas':[0.9]}", E_INVALID, "/optimizer/betas",
-     "\"betas\" has 1 elements: 2 to 2 are expected."},
+     "\"betas\" has 1 element: exactly 2 are expected."},
     {"'optimizer':{'betas':[0.9,1]}", E_INVALID, "/optimizer/betas/1", "from 0 to 0.99999"},
     {"'optimizer':{'betas':0.9}", E_SYNTAX, "/optimizer/betas",
      "an array of 2 elements, each a number from 0"},
@@ -162,18 +172,19 @@ static const struct {
     {"'stages':[{'epochs':1,'name':'stage-2'},{'epochs':1}]", E_INVALID, "/stages/1/name",
      "Two stages are called \"stage-2\""},
     {"'stages':[{'epochs':1,'name':'../x'}]", E_INVALID, "/stages/0/name",
-     "a name of 1 to 63 letters, digits, dots, dashes or underscores"},
+     "a name of 1 to 63 letters, digits, dots, dashes, underscores or @"},
     {"'stages':[{'epochs':1,'name':'.x'}]", E_INVALID, "/stages/0/name", "a name of"},
     {"'stages':[{'epochs':1,'freeze_to':-1.5}]", E_SYNTAX, "/stages/0/freeze_to", "an integer"},
     {"'stages':[{'epochs':1,'lr':'NaN'}]", E_SYNTAX, "/stages/0/lr",
-     "\"lr\" is the text \"NaN\": a number above 0 and at most 10 or an object is expected."},
+     "\"lr\" is the text \"NaN\": \"auto\" or a number above 0 and at most 10 or an object "
+     "is expected."},
     {"'stages':[{'epochs':1,'lr':0}]", E_INVALID, "/stages/0/lr", "above 0"},
     {"'stages':[{'epochs':1,'lr':{}}]", E_INVALID, "/stages/0/lr",
      "either \"slice\" or \"groups\""},
     {"'stages':[{'epochs':1,'lr':{'slice':[null,1e-3],'groups':[1]}}]", E_INVALID, "/stages/0/lr",
      "either \"slice\" or \"groups\""},
     {"'stages':[{'epochs':1,'lr':{'slice':[1e-3]}}]", E_INVALID, "/stages/0/lr/slice",
-     "\"slice\" has 1 elements: 2 to 2"},
+     "\"slice\" has 1 element: exactly 2 are expected."},
     {"'stages':[{'epochs':1,'lr':{'slice':[1e-3,null]}}]", E_INVALID, "/stages/0/lr",
      "The second number of \"slice\" is null"},
     {"'stages':[{'epochs':1,'lr':{'slice':['NaN',1e-3]}}]", E_SYNTAX, "/stages/0/lr/slice/0",
@@ -181,7 +192,7 @@ static const struct {
     {"'stages':[{'epochs':1,'lr':{'groups':[]}}]", E_INVALID, "/stages/0/lr/groups", "0 elements"},
     {"'stages':[{'epochs':1,'lr':{'groups':[-1]}}]", E_INVALID, "/stages/0/lr/groups/0", "from 0"},
     {"'stages':[{'epochs':1,'schedule':'one_cicle'}]", E_INVALID, "/stages/0/schedule",
-     "one of \"one_cycle\", \"flat\", \"flat_cos\" or an object"},
+     "one of \"one_cycle\", \"flat\", \"flat_cos\", \"sgdr\", \"triangular\" or an object"},
     {"'stages':[{'epochs':1,'schedule':{'name':'flat','pct_start':0.5}}]", E_INVALID,
      "/stages/0/schedule", "The schedule flat has no \"pct_start\": remove it."},
     {"'stages':[{'epochs':1,'schedule':{'name':'flat_cos','div':5}}]", E_INVALID,
@@ -273,25 +284,37 @@ static void too_much_of_anything_is_refused(void **state)
 
 /* --- What is filled in --- */
 
-static void the_smallest_spec_is_fine_tune_in_full(void **state)
+/* A resolved "augment" whose flip has that probability. */
+#define AUGMENT(flip)                                                                              \
+    "{'min_scale':0.35,'flip':" flip ",'flip_vertical':false,'rotate':0,'zoom':1,'warp':0,"        \
+    "'p_affine':0.75,'lighting':0,'p_lighting':0.75,'erase':0,'presize':null}"
+
+static void fine_tune_is_fastais_in_full(void **state)
 {
     (void)state;
-    struct json *spec = resolve("");
+    struct json *spec = resolve("'preset':'fine_tune'");
     assert_json(
-        spec, "{'dataset':'ds_1','model':'resnet34','task':'image_classification','name':null,"
-              "'metadata':{},'preset':'fine_tune','stages':["
-              "{'name':'stage-1','freeze_to':-1,'epochs':1,'lr':{'slice':[null,0.002]},"
-              "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.99,'div':25,"
-              "'div_final':100000,'momentum':[0.95,0.85,0.95]}},"
-              "{'name':'stage-2','freeze_to':0,'epochs':3,'lr':{'slice':[1e-05,0.001]},"
-              "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.3,'div':5,"
-              "'div_final':100000,'momentum':[0.95,0.85,0.95]}}],"
-              "'seed':0,'image':{'size':null},'batch_size':64,'valid_fraction':0.2,'split_seed':0,"
-              "'augment':{'min_scale':0.35,'flip':0.5},'frozen_batchnorm':'train',"
-              "'optimizer':{'name':'adamw','form':'v2','betas':[0.9,0.99],'eps':1e-05,"
-              "'weight_decay':0.01,'decay_norm_bias':false,'clip':null},"
-              "'head_form':'v2','head':'auto','weights':'pretrained','save_best':null,"
-              "'threads':'auto','priority':0}");
+        spec,
+        "{'dataset':'ds_1','model':'resnet34','task':'image_classification','name':null,"
+        "'metadata':{},'preset':'fine_tune','stages':["
+        "{'name':'stage-1','freeze_to':-1,'epochs':1,'min_steps':0,'lr':{'slice':[null,0.002]},"
+        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.99,'div':25,"
+        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false},"
+        "{'name':'stage-2','freeze_to':0,'epochs':3,'min_steps':0,'lr':{'slice':[1e-05,0.001]},"
+        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.3,'div':5,"
+        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}],"
+        "'seed':0,'image':{'size':null},'batch_size':64,'valid_fraction':0.2,'split_seed':0,"
+        "'sample':null,'sampler':'shuffled','augment':" AUGMENT(
+            "0.5") ","
+                   "'frozen_batchnorm':'train','feature_cache':null,"
+                   "'optimizer':{'name':'adamw','form':'v2','betas':[0.9,0.99],'eps':1e-05,"
+                   "'weight_decay':0.01,'decay_norm_bias':false,'clip':null},'accumulate':null,"
+                   "'label_smoothing':0,'class_weights':null,'mixup':null,'cutmix':null,"
+                   "'head_form':'v2','head':'auto','weights':'pretrained','save_best':null,"
+                   "'early_stop':null,'reduce_on_plateau':null,'max_seconds':null,"
+                   "'lr_find':{'start':1e-07,'end':10,'steps':100},'split':'valid','tta':null,"
+                   "'threshold':0.5,"
+                   "'threads':'auto','priority':0}");
     json_free(spec);
 }
 
@@ -299,13 +322,14 @@ static void lesson1_is_the_published_recipe(void **state)
 {
     (void)state;
     struct json *spec = resolve("'preset':'lesson1'");
-    assert_json(json_get(spec, "stages"),
-                "[{'name':'stage-1','freeze_to':-1,'epochs':4,'lr':{'slice':[null,0.003]},"
-                "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
-                "'div_final':250000,'momentum':[0.95,0.85,0.95]}},"
-                "{'name':'stage-2','freeze_to':0,'epochs':2,'lr':{'slice':[1e-06,0.0001]},"
-                "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
-                "'div_final':250000,'momentum':[0.95,0.85,0.95]}}]");
+    assert_json(
+        json_get(spec, "stages"),
+        "[{'name':'stage-1','freeze_to':-1,'epochs':4,'min_steps':0,'lr':{'slice':[null,0.003]},"
+        "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
+        "'div_final':250000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false},"
+        "{'name':'stage-2','freeze_to':0,'epochs':2,'min_steps':0,'lr':{'slice':[1e-06,0.0001]},"
+        "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
+        "'div_final':250000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}]");
     assert_json(json_get(spec, "optimizer"),
                 "{'name':'adamw','form':'v1','betas':[0.9,0.99],'eps':1e-08,'weight_decay':0.01,"
                 "'decay_norm_bias':true,'clip':null}");
@@ -316,19 +340,21 @@ static void lesson1_is_the_published_recipe(void **state)
 static void preset_parameters_go_into_the_stages(void **state)
 {
     (void)state;
-    struct json *spec = resolve("'epochs':7,'freeze_epochs':2,'base_lr':4e-3,'lr_mult':10,"
-                                "'pct_start':0.5,'div':20");
-    assert_json(json_get(spec, "stages"),
-                "[{'name':'stage-1','freeze_to':-1,'epochs':2,'lr':{'slice':[null,0.004]},"
-                "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.99,'div':25,"
-                "'div_final':100000,'momentum':[0.95,0.85,0.95]}},"
-                "{'name':'stage-2','freeze_to':0,'epochs':7,'lr':{'slice':[0.0002,0.002]},"
-                "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.5,'div':20,"
-                "'div_final':100000,'momentum':[0.95,0.85,0.95]}}]");
+    struct json *spec =
+        resolve("'preset':'fine_tune','epochs':7,'freeze_epochs':2,'base_lr':4e-3,'lr_mult':10,"
+                "'pct_start':0.5,'div':20");
+    assert_json(
+        json_get(spec, "stages"),
+        "[{'name':'stage-1','freeze_to':-1,'epochs':2,'min_steps':0,'lr':{'slice':[null,0.004]},"
+        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.99,'div':25,"
+        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false},"
+        "{'name':'stage-2','freeze_to':0,'epochs':7,'min_steps':0,'lr':{'slice':[0.0002,0.002]},"
+        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.5,'div':20,"
+        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}]");
     assert_null(json_get(spec, "epochs"));
     assert_null(json_get(spec, "div"));
     json_free(spec);
-    spec = resolve("'freeze_epochs':0");
+    spec = resolve("'preset':'fine_tune','freeze_epochs':0");
     assert_int_equal(json_len(json_get(spec, "stages")), 1);
     assert_string_equal(json_string(json_at(json_get(spec, "stages"), 0), "name", ""), "stage-1");
     json_free(spec);
@@ -337,24 +363,26 @@ static void preset_parameters_go_into_the_stages(void **state)
 static const struct {
     const char *stage, *resolved;
 } stages[] = {
-    {"{'epochs':2}", "{'name':'stage-1','freeze_to':0,'epochs':2,'lr':0.001,"
-                     "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.25,'div':25,"
-                     "'div_final':100000,'momentum':[0.95,0.85,0.95]}}"},
+    {"{'epochs':2}",
+     "{'name':'stage-1','freeze_to':0,'epochs':2,'min_steps':0,'lr':0.001,"
+     "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.25,'div':25,"
+     "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}"},
     {"{'epochs':2,'schedule':{'form':'v1'}}",
-     "{'name':'stage-1','freeze_to':0,'epochs':2,'lr':{'slice':[null,0.003]},"
+     "{'name':'stage-1','freeze_to':0,'epochs':2,'min_steps':0,'lr':{'slice':[null,0.003]},"
      "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
-     "'div_final':250000,'momentum':[0.95,0.85,0.95]}}"},
+     "'div_final':250000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}"},
     {"{'epochs':1,'lr':{'slice':[1e-6,1e-4]},'schedule':{'name':'one_cycle','form':'v1','div':10}}",
-     "{'name':'stage-1','freeze_to':0,'epochs':1,'lr':{'slice':[1e-06,0.0001]},"
+     "{'name':'stage-1','freeze_to':0,'epochs':1,'min_steps':0,'lr':{'slice':[1e-06,0.0001]},"
      "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':10,"
-     "'div_final':100000,'momentum':[0.95,0.85,0.95]}}"},
+     "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}"},
     {"{'name':'warm','epochs':1,'freeze_to':-2,'lr':{'groups':[0,1e-4,1e-3]},'schedule':'flat'}",
-     "{'name':'warm','freeze_to':-2,'epochs':1,'lr':{'groups':[0,0.0001,0.001]},"
-     "'schedule':{'name':'flat','form':'v2','momentum':[0.8,0.8,0.8]}}"},
+     "{'name':'warm','freeze_to':-2,'epochs':1,'min_steps':0,'lr':{'groups':[0,0.0001,0.001]},"
+     "'schedule':{'name':'flat','form':'v2','momentum':[0.8,0.8,0.8]},'then':'go_on','fresh':"
+     "false}"},
     {"{'epochs':1,'lr':0.01,'schedule':{'name':'flat_cos','momentum':0.7}}",
-     "{'name':'stage-1','freeze_to':0,'epochs':1,'lr':0.01,"
+     "{'name':'stage-1','freeze_to':0,'epochs':1,'min_steps':0,'lr':0.01,"
      "'schedule':{'name':'flat_cos','form':'v2','pct_start':0.75,'div_final':100000,"
-     "'momentum':[0.7,0.7,0.7]}}"},
+     "'momentum':[0.7,0.7,0.7]},'then':'go_on','fresh':false}"},
 };
 
 static void a_stage_takes_the_defaults_of_its_form(void **state)
@@ -373,9 +401,9 @@ static void a_stage_takes_the_defaults_of_its_form(void **state)
 static const struct {
     const char *members, *field, *resolved;
 } fields[] = {
-    {"'augment':'default'", "augment", "{'min_scale':0.35,'flip':0.5}"},
+    {"'augment':'default'", "augment", AUGMENT("0.5")},
     {"'augment':'none'", "augment", "'none'"},
-    {"'augment':{'flip':0}", "augment", "{'min_scale':0.35,'flip':0}"},
+    {"'augment':{'flip':0}", "augment", AUGMENT("0")},
     {"'image':{'size':96}", "image", "{'size':96}"},
     {"'save_best':{}", "save_best", "{'monitor':'valid_loss'}"},
     {"'optimizer':{'form':'v1','clip':0.1}", "optimizer",
@@ -424,7 +452,8 @@ static void the_table_documents_every_field(void **state)
         assert_non_null(strstr(out.data, row));
     }
     assert_non_null(strstr(out.data, "| `stages[].schedule.pct_start` |"));
-    assert_non_null(strstr(out.data, "| `lesson1` | v1 | 2 | 4 | 0.003 | 100 | 0.3 | 25 |"));
+    assert_non_null(strstr(
+        out.data, "| `lesson1` | v1 | 2 | 4 | 0.003 | 100 | 0.3 | 25 | 64 | train | none |"));
     assert_null(strstr(out.data, "(null)"));
     json_free(spec);
     buf_deinit(&out);
@@ -437,7 +466,7 @@ int main(void)
         cmocka_unit_test(a_misspelt_choice_names_the_nearest),
         cmocka_unit_test(what_is_required_must_be_there),
         cmocka_unit_test(too_much_of_anything_is_refused),
-        cmocka_unit_test(the_smallest_spec_is_fine_tune_in_full),
+        cmocka_unit_test(fine_tune_is_fastais_in_full),
         cmocka_unit_test(lesson1_is_the_published_recipe),
         cmocka_unit_test(preset_parameters_go_into_the_stages),
         cmocka_unit_test(a_stage_takes_the_defaults_of_its_form),

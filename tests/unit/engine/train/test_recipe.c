@@ -25,7 +25,8 @@ static struct json *parse(const char *text)
 static enum status make(struct recipe *recipe, const char *spec, int64_t n_train, struct err *err)
 {
     struct json *json = parse(spec);
-    enum status status = recipe_init(recipe, json, zoo_find("resnet34"), n_train, err);
+    struct split split = {.n_train = (uint32_t)n_train};
+    enum status status = recipe_init(recipe, json, zoo_find("resnet34"), NULL, &split, err);
     json_free(json);
     return status;
 }
@@ -57,7 +58,7 @@ static void a_batch_is_lowered_to_the_data_and_never_to_one_item(void **state)
     assert_int_equal(recipe.stages[0].steps_per_epoch, 1);
     recipe_deinit(&recipe);
     assert_int_equal(make(&recipe, spec, 1, &err), E_INVALID);
-    assert_string_equal(err.pointer, "/stages/0");
+    assert_string_equal(err.pointer, "/stages/0/batch_size");
 }
 
 static void freeze_to_counts_from_the_end_where_it_is_negative(void **state)
@@ -142,10 +143,10 @@ static void an_optimizer_or_metric_that_is_not_there_is_refused(void **state)
     static const struct {
         const char *spec, *pointer;
     } cases[] = {
-        {"{'optimizer':{'name':'sgd'},'stages':[{'epochs':1,'lr':1}]}", "/optimizer/name"},
+        {"{'optimizer':{'name':'lion'},'stages':[{'epochs':1,'lr':1}]}", "/optimizer/name"},
         {"{'optimizer':{'eps':0},'stages':[{'epochs':1,'lr':1}]}", "/optimizer"},
         {"{'save_best':{'monitor':'beauty'},'stages':[{'epochs':1,'lr':1}]}", "/save_best/monitor"},
-        {"{'stages':[{'epochs':1,'lr':1},{'epochs':1,'lr':0}]}", "/stages/1"},
+        {"{'stages':[{'epochs':1,'lr':1},{'epochs':1,'lr':0}]}", "/stages/1/lr"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct recipe recipe;

@@ -1,0 +1,206 @@
+/* recipe_stage.c -- one stage: what it trains on, for how many steps, at which rates. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/train/recipe.h"
+
+#define DEFAULT_BATCH       64
+#define SMALLEST_AUTO       8
+#define LARGEST_AUTO        64
+#define AUTO_STEPS_AN_EPOCH 20
+
+int64_t recipe_auto_batch(int64_t n_train)
+{
+    int64_t batch = SMALLEST_AUTO;
+    while (batch < LARGEST_AUTO && 2 * batch * AUTO_STEPS_AN_EPOCH <= n_train)
+        batch *= 2;
+    return batch;
+}
+
+/* A stage's own value where it has one, else the job's. */
+static const struct json *own_or_jobs(const struct json *stage, const struct json *spec,
+                                      const char *key)
+{
+    const struct json *own = json_get(stage, key);
+    return json_type(own) == JSON_NULL ? json_get(spec, key) : own;
+}
+
+static int64_t image_size(const struct json *stage, const struct json *spec, int64_t nets)
+{
+    int64_t jobs = json_integer(json_get(spec, "image"), "size", nets);
+    return json_integer(json_get(stage, "image"), "size", jobs);
+}
+
+/* fastai's freeze_to: from the end where negative; 0 = everything trains. */
+static enum status parse_freeze(struct recipe_stage *stage, const struct json *json, int n_groups,
+                                struct err *err)
+{
+    int64_t freeze_to = json_integer(json, "freeze_to", 0);
+    int64_t frozen = freeze_to < 0 ? n_groups + freeze_to : freeze_to;
+    if (frozen < 0 || frozen >= n_groups)
+        return err_at(err, E_INVALID, "/freeze_to",
+                      "freeze_to is %lld, but the network has %d layer groups: it must be in "
+                      "%d..%d.",
+                      (long long)freeze_to, n_groups, -n_groups, n_groups - 1);
+    stage->frozen_groups = (int)frozen;
+    return OK;
+}
+
+/* --- Items --- */
+
+static void parse_sample(struct recipe_stage *stage, const struct json *json)
+{
+    stage->sample = (struct sample_options){
+        .fraction = json_number(json, "fraction", 1),
+        .min_per_class = (uint32_t)json_integer(json, "min_per_class", 10),
+        .sample_valid = strcmp(json_string(json, "valid", "sampled"), "all") != 0,
+    };
+    stage->sampled = stage->sample.fraction < 1;
+}
+
+static enum status copy_split(const struct split *all, struct split *split)
+{
+    *split = (struct split){.n_train = all->n_train, .n_valid = all->n_valid};
+    split->train = mem_alloc((all->n_train + 1) * sizeof *split->train);
+    split->valid = mem_alloc((all->n_valid + 1) * sizeof *split->valid);
+    memcpy(split->train, all->train, all->n_train * sizeof *split->train);
+    memcpy(split->valid, all->valid, all->n_valid * sizeof *split->valid);
+    return OK;
+}
+
+enum status recipe_split(const struct recipe *recipe, const struct recipe_stage *stage,
+                         const struct pack *pack, const struct split *all, struct split *split,
+                         struct err *err)
+{
+    if (!stage->sampled)
+        return copy_split(all, split);
+    return split_sample(pack, all, &stage->sample, recipe->seed, split, err);
+}
+
+static enum status count_items(const struct recipe *recipe, struct recipe_stage *stage,
+                               const struct json *json, const struct json *spec,
+                               const struct pack *pack, const struct split *all, struct err *err)
+{
+    parse_sample(stage, own_or_jobs(json, spec, "sample"));
+    stage->n_train = all->n_train;
+    stage->n_valid = all->n_valid;
+    if (!stage->sampled)
+        return OK;
+    struct split split;
+    enum status status = recipe_split(recipe, stage, pack, all, &split, err);
+    if (status != OK) {
+        snprintf(err->pointer, sizeof err->pointer, "/sample");
+        return status;
+    }
+    stage->n_train = split.n_train;
+    stage->n_valid = split.n_valid;
+    split_deinit(&split);
+    return OK;
+}
+
+/* --- Steps --- */
+
+static enum status parse_batch(struct recipe_stage *stage, const struct json *batch,
+                               struct err *err)
+{
+    stage->batch = json_type(batch) == JSON_STRING ? recipe_auto_batch(stage->n_train)
+                                                   : (int64_t)json_as_number(batch, DEFAULT_BATCH);
+    stage->batch = stage->batch < stage->n_train ? stage->batch : stage->n_train;
+    if (stage->batch < 2)
+        return err_at(err, E_INVALID, "/batch_size",
+                      "A batch of one item cannot train batch norm: use a batch_size of 2 or "
+                      "more, and at least 2 training items.");
+    stage->steps_per_epoch = stage->n_train / stage->batch;
+    return OK;
+}
+
+static enum status parse_epochs(struct recipe_stage *stage, const struct json *json,
+                                struct err *err)
+{
+    int64_t min_steps = json_integer(json, "min_steps", 0);
+    int64_t needed = (min_steps + stage->steps_per_epoch - 1) / stage->steps_per_epoch;
+    stage->epochs = json_integer(json, "epochs", 1);
+    if (needed > RECIPE_MAX_EPOCHS)
+        return err_at(err, E_INVALID, "/min_steps",
+                      "The stage has %lld steps an epoch, so that min_steps %lld would take %lld "
+                      "epochs: at most %d are allowed.",
+                      (long long)stage->steps_per_epoch, (long long)min_steps, (long long)needed,
+                      RECIPE_MAX_EPOCHS);
+    stage->epochs = stage->epochs > needed ? stage->epochs : needed;
+    stage->schedule.steps = stage->epochs * stage->steps_per_epoch;
+    stage->schedule.steps_per_epoch = stage->steps_per_epoch;
+    return OK;
+}
+
+/* --- Rates --- */
+
+void recipe_set_rate(struct recipe_stage *stage, int n_groups, double rate)
+{
+    for (int i = 0; i < n_groups; i++)
+        stage->max_rates[i] = i == n_groups - 1 ? rate : rate / 10;
+}
+
+/* "auto" is known when the stage begins. */
+static enum status parse_rates(struct recipe_stage *stage, const struct json *lr, int n_groups,
+                               struct err *err)
+{
+    stage->lr_auto = json_type(lr) == JSON_STRING;
+    if (stage->lr_auto)
+        return OK;
+    enum status status = schedule_parse_rates(lr, n_groups, stage->max_rates, err);
+    if (status != OK) {
+        snprintf(err->pointer, sizeof err->pointer, "/lr");
+        return status;
+    }
+    for (int i = stage->frozen_groups; i < n_groups; i++)
+        if (stage->max_rates[i] > 0)
+            return OK;
+    return err_at(err, E_INVALID, "/lr",
+                  "The rates of all groups that are not frozen are 0, so that nothing would be "
+                  "trained.");
+}
+
+/* --- Augmentation --- */
+
+/* "none", or an object with the numbers of augment.h. */
+static void parse_augment(struct augment_options *augment, const struct json *json)
+{
+    *augment = augment_default();
+    if (json_type(json) == JSON_STRING)
+        augment->enabled = strcmp(json_as_string(json, ""), "none") != 0;
+    augment->min_scale = json_number(json, "min_scale", augment->min_scale);
+    augment->flip = json_number(json, "flip", augment->flip);
+    augment->flip_vertical = json_bool(json, "flip_vertical", augment->flip_vertical);
+    augment->rotate = json_number(json, "rotate", augment->rotate);
+    augment->zoom = json_number(json, "zoom", augment->zoom);
+    augment->warp = json_number(json, "warp", augment->warp);
+    augment->p_affine = json_number(json, "p_affine", augment->p_affine);
+    augment->lighting = json_number(json, "lighting", augment->lighting);
+    augment->p_lighting = json_number(json, "p_lighting", augment->p_lighting);
+    augment->erase = json_number(json, "erase", augment->erase);
+    augment->presize = (int)json_integer(json, "presize", augment->presize);
+}
+
+enum status recipe_stage_init(const struct recipe *recipe, struct recipe_stage *stage,
+                              const struct json *json, const struct json *spec,
+                              const struct pack *pack, const struct split *split, struct err *err)
+{
+    int n_groups = recipe->net->n_groups;
+    snprintf(stage->name, sizeof stage->name, "%s", json_string(json, "name", ""));
+    stage->size = image_size(json, spec, recipe->net->size);
+    stage->pause_after = strcmp(json_string(json, "then", ""), "pause") == 0;
+    stage->fresh = json_bool(json, "fresh", false);
+    parse_augment(&stage->augment, own_or_jobs(json, spec, "augment"));
+    enum status status = parse_freeze(stage, json, n_groups, err);
+    stage->cached = recipe->cache_views > 0 && stage->frozen_groups > 0;
+    if (status == OK)
+        status = count_items(recipe, stage, json, spec, pack, split, err);
+    if (status == OK)
+        status = parse_batch(stage, own_or_jobs(json, spec, "batch_size"), err);
+    if (status == OK)
+        status = parse_rates(stage, json_get(json, "lr"), n_groups, err);
+    if (status == OK)
+        status = schedule_parse(json_get(json, "schedule"), recipe->form, &stage->schedule, err);
+    return status == OK ? parse_epochs(stage, json, err) : status;
+}

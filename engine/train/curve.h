@@ -35,6 +35,8 @@ void curve_bits_deinit(struct curve_bits *bits);
 void curve_bits_add(struct curve_bits *bits, const float *logits, const int32_t *labels,
                     int64_t rows, int64_t classes);
 
+void curve_bits_push(struct curve_bits *bits, bool right); /* one item */
+
 /* FOLDER/curve-INDEX.bits, atomically; run_sha256 names the run it belongs to. */
 struct curve_point {
     int index; /* of the fraction, from 0 */
@@ -46,8 +48,8 @@ enum status curve_save(const char *folder, const char *run_sha256, const struct 
 
 /* Reads the files of `n_points` fractions and computes {learning_curve: [{fraction, n_train,
  * accuracy, low, high}], power_law: {a, b, c, twice: {n_train, accuracy, low, high}, detail} |
- * null}, owned by the caller. A file that is missing, damaged or another run's is E_INVALID, in a
- * sentence. */
+ * null}, owned by the caller. A file that is missing, damaged or another run's is named in
+ * the error. */
 enum status curve_report(const char *folder, const char *run_sha256, int n_points, uint64_t seed,
                          struct json **curve, struct err *err);
 

@@ -1,0 +1,254 @@
+#include "engine/train/curve.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "engine/train/curve_file.h"
+#include "engine/train/power_law.h"
+
+#define LOW  .025
+#define HIGH .975
+
+/* --- Resampling ------------------------------------------------------------------------------- */
+
+/* For a resample it matters only how often each pattern of right and wrong (one bit a fraction)
+ * is drawn. */
+struct sampler {
+    int n_points;
+    int64_t items;
+    uint64_t *patterns; /* owned; (n_patterns) the different ones, ascending */
+    size_t n_patterns;
+    uint32_t *pattern_of;                 /* owned; (items) */
+    double (*accuracy)[CURVE_MAX_POINTS]; /* owned; (CURVE_RESAMPLES, points) */
+};
+
+static int compare_patterns(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+static uint64_t pattern_at(const struct curve_file *points, int n_points, int64_t item)
+{
+    uint64_t pattern = 0;
+    for (int k = 0; k < n_points; k++)
+        pattern |= (uint64_t)curve_file_bit(&points[k], item) << k;
+    return pattern;
+}
+
+static void list_patterns(struct sampler *sampler, const struct curve_file *points)
+{
+    for (int64_t i = 0; i < sampler->items; i++)
+        sampler->patterns[i] = pattern_at(points, sampler->n_points, i);
+    qsort(sampler->patterns, (size_t)sampler->items, sizeof(uint64_t), compare_patterns);
+    for (int64_t i = 0; i < sampler->items; i++)
+        if (i == 0 || sampler->patterns[i] != sampler->patterns[sampler->n_patterns - 1])
+            sampler->patterns[sampler->n_patterns++] = sampler->patterns[i];
+    for (int64_t i = 0; i < sampler->items; i++) {
+        uint64_t pattern = pattern_at(points, sampler->n_points, i);
+        const uint64_t *found = bsearch(&pattern, sampler->patterns, sampler->n_patterns,
+                                        sizeof pattern, compare_patterns);
+        sampler->pattern_of[i] = (uint32_t)(found - sampler->patterns);
+    }
+}
+
+static void sampler_deinit(struct sampler *sampler)
+{
+    mem_free(sampler->patterns);
+    mem_free(sampler->pattern_of);
+    mem_free(sampler->accuracy);
+}
+
+static enum status sampler_init(struct sampler *sampler, const struct curve_file *points,
+                                int n_points, struct err *err)
+{
+    *sampler = (struct sampler){.n_points = n_points, .items = points[0].items};
+    sampler->accuracy = mem_alloc(CURVE_RESAMPLES * sizeof *sampler->accuracy);
+    void *block;
+    size_t n = (size_t)sampler->items;
+    enum status status = mem_try_alloc(n, sizeof(uint64_t), "the learning curve", &block, err);
+    if (status != OK)
+        return status;
+    sampler->patterns = block;
+    status = mem_try_alloc(n, sizeof(uint32_t), "the learning curve", &block, err);
+    if (status != OK)
+        return status;
+    sampler->pattern_of = block;
+    list_patterns(sampler, points);
+    return OK;
+}
+
+/* Counts (patterns) are the caller's, zeroed. */
+static void draw_resample(const struct sampler *sampler, uint64_t seed, int resample,
+                          uint32_t *counts)
+{
+    struct rng rng = rng_stream("bootstrap", seed, (uint64_t)resample, 0);
+    for (int64_t i = 0; i < sampler->items; i++)
+        counts[sampler->pattern_of[rng_below(&rng, (uint32_t)sampler->items)]]++;
+    for (int k = 0; k < sampler->n_points; k++) {
+        int64_t right = 0;
+        for (size_t p = 0; p < sampler->n_patterns; p++)
+            right += sampler->patterns[p] >> k & 1 ? counts[p] : 0;
+        sampler->accuracy[resample][k] = (double)right / (double)sampler->items;
+    }
+}
+
+/* Each resample has its own stream: threads change nothing. */
+static void draw_all(const struct sampler *sampler, uint64_t seed)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < CURVE_RESAMPLES; i++) {
+        uint32_t *counts = mem_alloc(sampler->n_patterns * sizeof *counts);
+        draw_resample(sampler, seed, i, counts);
+        mem_free(counts);
+    }
+}
+
+static int compare_doubles(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* Of sorted values, linear between two, as numpy.percentile. */
+static double quantile(const double *sorted, int n, double q)
+{
+    double at = q * (n - 1);
+    int below = (int)floor(at);
+    int above = below + 1 < n ? below + 1 : below;
+    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+}
+
+static void set_interval(struct json *json, double *values)
+{
+    qsort(values, CURVE_RESAMPLES, sizeof *values, compare_doubles);
+    json_set_number(json, "low", quantile(values, CURVE_RESAMPLES, LOW));
+    json_set_number(json, "high", quantile(values, CURVE_RESAMPLES, HIGH));
+}
+
+/* --- The report ------------------------------------------------------------------------------- */
+
+static double accuracy_of(const struct curve_file *point)
+{
+    int64_t right = 0;
+    for (int64_t i = 0; i < point->items; i++)
+        right += curve_file_bit(point, i);
+    return (double)right / (double)point->items;
+}
+
+static void add_points(struct json *curve, const struct sampler *sampler,
+                       const struct curve_file *points)
+{
+    struct json *list = json_set_array(curve, "learning_curve");
+    double *values = mem_alloc(CURVE_RESAMPLES * sizeof *values);
+    for (int k = 0; k < sampler->n_points; k++) {
+        for (int i = 0; i < CURVE_RESAMPLES; i++)
+            values[i] = sampler->accuracy[i][k];
+        struct json *json = json_add_object(list);
+        json_set_number(json, "fraction", points[k].point.fraction);
+        json_set_integer(json, "n_train", points[k].point.n_train);
+        json_set_number(json, "accuracy", accuracy_of(&points[k]));
+        set_interval(json, values);
+    }
+    mem_free(values);
+}
+
+static struct power_law fit(const struct curve_file *points, int n_points, const double *accuracy)
+{
+    double n[CURVE_MAX_POINTS], error[CURVE_MAX_POINTS];
+    for (int k = 0; k < n_points; k++) {
+        n[k] = (double)points[k].point.n_train;
+        error[k] = 1 - accuracy[k];
+    }
+    return power_law_fit(n, error, n_points);
+}
+
+/* The accuracy that a law promises, which is no less than none. */
+static double promised(const struct power_law *law, double n)
+{
+    return fmax(0, 1 - power_law_error(law, n));
+}
+
+static void set_detail(struct json *law, const struct json *twice, double now)
+{
+    char *detail = mem_printf(
+        "Twice the training data (%lld items) would bring an accuracy of about %.3f (%.3f to %.3f "
+        "by resampling the validation items); now it is %.3f.",
+        (long long)json_integer(twice, "n_train", 0), json_number(twice, "accuracy", 0),
+        json_number(twice, "low", 0), json_number(twice, "high", 0), now);
+    json_set_string(law, "detail", detail);
+    mem_free(detail);
+}
+
+static void add_law(struct json *curve, const struct sampler *sampler,
+                    const struct curve_file *points)
+{
+    int n = sampler->n_points;
+    if (n < POWER_LAW_POINTS) {
+        json_set_null(curve, "power_law");
+        return;
+    }
+    double accuracy[CURVE_MAX_POINTS], doubled = 2 * (double)points[n - 1].point.n_train;
+    for (int k = 0; k < n; k++)
+        accuracy[k] = accuracy_of(&points[k]);
+    struct power_law law = fit(points, n, accuracy);
+    double *values = mem_alloc(CURVE_RESAMPLES * sizeof *values);
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < CURVE_RESAMPLES; i++) {
+        struct power_law other = fit(points, n, sampler->accuracy[i]);
+        values[i] = promised(&other, doubled);
+    }
+    struct json *json = json_set_object(curve, "power_law");
+    json_set_number(json, "a", law.a);
+    json_set_number(json, "b", law.b);
+    json_set_number(json, "c", law.c);
+    struct json *twice = json_set_object(json, "twice");
+    json_set_integer(twice, "n_train", (int64_t)doubled);
+    json_set_number(twice, "accuracy", promised(&law, doubled));
+    set_interval(twice, values);
+    set_detail(json, twice, accuracy[n - 1]);
+    mem_free(values);
+}
+
+static enum status check_points(const struct curve_file *points, int n_points, struct err *err)
+{
+    for (int k = 1; k < n_points; k++)
+        if (points[k].items != points[0].items)
+            return err_set(err, E_INVALID,
+                           "The learning curve's fractions were validated on %lld and %lld items: "
+                           "they cannot be compared.",
+                           (long long)points[0].items, (long long)points[k].items);
+    return OK;
+}
+
+enum status curve_report(const char *folder, const char *run_sha256, int n_points, uint64_t seed,
+                         struct json **curve, struct err *err)
+{
+    struct curve_file *points = mem_alloc(CURVE_MAX_POINTS * sizeof *points);
+    struct sampler sampler = {0};
+    enum status status = n_points < 1 || n_points > CURVE_MAX_POINTS
+                             ? err_set(err, E_INTERNAL, "A learning curve of %d points.", n_points)
+                             : OK;
+    int n_read = 0;
+    while (status == OK && n_read < n_points) {
+        status = curve_file_read(&points[n_read], folder, run_sha256, n_read, err);
+        n_read++;
+    }
+    if (status == OK)
+        status = check_points(points, n_points, err);
+    if (status == OK)
+        status = sampler_init(&sampler, points, n_points, err);
+    if (status == OK) {
+        draw_all(&sampler, seed);
+        *curve = json_new_object();
+        add_points(*curve, &sampler, points);
+        add_law(*curve, &sampler, points);
+    }
+    for (int i = 0; i < n_read; i++)
+        curve_file_close(&points[i]);
+    sampler_deinit(&sampler);
+    mem_free(points);
+    return status;
+}

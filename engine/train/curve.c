@@ -15,7 +15,7 @@
 
 /* For a resample it matters only how often each pattern of right and wrong (one bit a fraction)
  * is drawn. */
-struct sampler {
+struct bootstrap {
     int n_points;
     int64_t items;
     uint64_t *patterns; /* owned; (n_patterns) the different ones, ascending */
@@ -38,70 +38,70 @@ static uint64_t pattern_at(const struct curve_file *points, int n_points, int64_
     return pattern;
 }
 
-static void list_patterns(struct sampler *sampler, const struct curve_file *points)
+static void list_patterns(struct bootstrap *bootstrap, const struct curve_file *points)
 {
-    for (int64_t i = 0; i < sampler->items; i++)
-        sampler->patterns[i] = pattern_at(points, sampler->n_points, i);
-    qsort(sampler->patterns, (size_t)sampler->items, sizeof(uint64_t), compare_patterns);
-    for (int64_t i = 0; i < sampler->items; i++)
-        if (i == 0 || sampler->patterns[i] != sampler->patterns[sampler->n_patterns - 1])
-            sampler->patterns[sampler->n_patterns++] = sampler->patterns[i];
-    for (int64_t i = 0; i < sampler->items; i++) {
-        uint64_t pattern = pattern_at(points, sampler->n_points, i);
-        const uint64_t *found = bsearch(&pattern, sampler->patterns, sampler->n_patterns,
+    for (int64_t i = 0; i < bootstrap->items; i++)
+        bootstrap->patterns[i] = pattern_at(points, bootstrap->n_points, i);
+    qsort(bootstrap->patterns, (size_t)bootstrap->items, sizeof(uint64_t), compare_patterns);
+    for (int64_t i = 0; i < bootstrap->items; i++)
+        if (i == 0 || bootstrap->patterns[i] != bootstrap->patterns[bootstrap->n_patterns - 1])
+            bootstrap->patterns[bootstrap->n_patterns++] = bootstrap->patterns[i];
+    for (int64_t i = 0; i < bootstrap->items; i++) {
+        uint64_t pattern = pattern_at(points, bootstrap->n_points, i);
+        const uint64_t *found = bsearch(&pattern, bootstrap->patterns, bootstrap->n_patterns,
                                         sizeof pattern, compare_patterns);
-        sampler->pattern_of[i] = (uint32_t)(found - sampler->patterns);
+        bootstrap->pattern_of[i] = (uint32_t)(found - bootstrap->patterns);
     }
 }
 
-static void sampler_deinit(struct sampler *sampler)
+static void bootstrap_deinit(struct bootstrap *bootstrap)
 {
-    mem_free(sampler->patterns);
-    mem_free(sampler->pattern_of);
-    mem_free(sampler->accuracy);
+    mem_free(bootstrap->patterns);
+    mem_free(bootstrap->pattern_of);
+    mem_free(bootstrap->accuracy);
 }
 
-static enum status sampler_init(struct sampler *sampler, const struct curve_file *points,
-                                int n_points, struct err *err)
+static enum status bootstrap_init(struct bootstrap *bootstrap, const struct curve_file *points,
+                                  int n_points, struct err *err)
 {
-    *sampler = (struct sampler){.n_points = n_points, .items = points[0].items};
-    sampler->accuracy = mem_alloc(CURVE_RESAMPLES * sizeof *sampler->accuracy);
+    *bootstrap = (struct bootstrap){.n_points = n_points, .items = points[0].items};
+    bootstrap->accuracy = mem_alloc(CURVE_RESAMPLES * sizeof *bootstrap->accuracy);
     void *block;
-    size_t n = (size_t)sampler->items;
+    size_t n = (size_t)bootstrap->items;
     enum status status = mem_try_alloc(n, sizeof(uint64_t), "the learning curve", &block, err);
     if (status != OK)
         return status;
-    sampler->patterns = block;
+    bootstrap->patterns = block;
     status = mem_try_alloc(n, sizeof(uint32_t), "the learning curve", &block, err);
     if (status != OK)
         return status;
-    sampler->pattern_of = block;
-    list_patterns(sampler, points);
+    bootstrap->pattern_of = block;
+    list_patterns(bootstrap, points);
     return OK;
 }
 
 /* Counts (patterns) are the caller's, zeroed. */
-static void draw_resample(const struct sampler *sampler, uint64_t seed, int resample,
+static void draw_resample(const struct bootstrap *bootstrap, uint64_t seed, int resample,
                           uint32_t *counts)
 {
     struct rng rng = rng_stream("bootstrap", seed, (uint64_t)resample, 0);
-    for (int64_t i = 0; i < sampler->items; i++)
-        counts[sampler->pattern_of[rng_below(&rng, (uint32_t)sampler->items)]]++;
-    for (int k = 0; k < sampler->n_points; k++) {
+    for (int64_t i = 0; i < bootstrap->items; i++)
+        counts[bootstrap->pattern_of[rng_below(&rng, (uint32_t)bootstrap->items)]]++;
+    for (int k = 0; k < bootstrap->n_points; k++) {
         int64_t right = 0;
-        for (size_t p = 0; p < sampler->n_patterns; p++)
-            right += sampler->patterns[p] >> k & 1 ? counts[p] : 0;
-        sampler->accuracy[resample][k] = (double)right / (double)sampler->items;
+        for (size_t p = 0; p < bootstrap->n_patterns; p++)
+            right += bootstrap->patterns[p] >> k & 1 ? counts[p] : 0;
+        bootstrap->accuracy[resample][k] = (double)right / (double)bootstrap->items;
     }
 }
 
 /* Each resample has its own stream: threads change nothing. */
-static void draw_all(const struct sampler *sampler, uint64_t seed)
+static void draw_all(const struct bootstrap *bootstrap, uint64_t seed)
 {
 #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < CURVE_RESAMPLES; i++) {
-        uint32_t *counts = mem_alloc(sampler->n_patterns * sizeof *counts);
-        draw_resample(sampler, seed, i, counts);
+        uint32_t *counts = mem_alloc(bootstrap->n_patterns * sizeof *counts);
+        draw_resample(bootstrap, seed, i, counts);
         mem_free(counts);
     }
 }
@@ -138,14 +138,14 @@ static double accuracy_of(const struct curve_file *point)
     return (double)right / (double)point->items;
 }
 
-static void add_points(struct json *curve, const struct sampler *sampler,
+static void add_points(struct json *curve, const struct bootstrap *bootstrap,
                        const struct curve_file *points)
 {
     struct json *list = json_set_array(curve, "learning_curve");
     double *values = mem_alloc(CURVE_RESAMPLES * sizeof *values);
-    for (int k = 0; k < sampler->n_points; k++) {
+    for (int k = 0; k < bootstrap->n_points; k++) {
         for (int i = 0; i < CURVE_RESAMPLES; i++)
-            values[i] = sampler->accuracy[i][k];
+            values[i] = bootstrap->accuracy[i][k];
         struct json *json = json_add_object(list);
         json_set_number(json, "fraction", points[k].point.fraction);
         json_set_integer(json, "n_train", points[k].point.n_train);
@@ -182,10 +182,10 @@ static void set_detail(struct json *law, const struct json *twice, double now)
     mem_free(detail);
 }
 
-static void add_law(struct json *curve, const struct sampler *sampler,
+static void add_law(struct json *curve, const struct bootstrap *bootstrap,
                     const struct curve_file *points)
 {
-    int n = sampler->n_points;
+    int n = bootstrap->n_points;
     if (n < POWER_LAW_POINTS) {
         json_set_null(curve, "power_law");
         return;
@@ -197,7 +197,7 @@ static void add_law(struct json *curve, const struct sampler *sampler,
     double *values = mem_alloc(CURVE_RESAMPLES * sizeof *values);
 #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < CURVE_RESAMPLES; i++) {
-        struct power_law other = fit(points, n, sampler->accuracy[i]);
+        struct power_law other = fit(points, n, bootstrap->accuracy[i]);
         values[i] = promised(&other, doubled);
     }
     struct json *json = json_set_object(curve, "power_law");
@@ -227,7 +227,7 @@ enum status curve_report(const char *folder, const char *run_sha256, int n_point
                          struct json **curve, struct err *err)
 {
     struct curve_file *points = mem_alloc(CURVE_MAX_POINTS * sizeof *points);
-    struct sampler sampler = {0};
+    struct bootstrap bootstrap = {0};
     enum status status = n_points < 1 || n_points > CURVE_MAX_POINTS
                              ? err_set(err, E_INTERNAL, "A learning curve of %d points.", n_points)
                              : OK;
@@ -239,16 +239,16 @@ enum status curve_report(const char *folder, const char *run_sha256, int n_point
     if (status == OK)
         status = check_points(points, n_points, err);
     if (status == OK)
-        status = sampler_init(&sampler, points, n_points, err);
+        status = bootstrap_init(&bootstrap, points, n_points, err);
     if (status == OK) {
-        draw_all(&sampler, seed);
+        draw_all(&bootstrap, seed);
         *curve = json_new_object();
-        add_points(*curve, &sampler, points);
-        add_law(*curve, &sampler, points);
+        add_points(*curve, &bootstrap, points);
+        add_law(*curve, &bootstrap, points);
     }
     for (int i = 0; i < n_read; i++)
         curve_file_close(&points[i]);
-    sampler_deinit(&sampler);
+    bootstrap_deinit(&bootstrap);
     mem_free(points);
     return status;
 }

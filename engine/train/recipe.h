@@ -118,6 +118,9 @@ int64_t recipe_total_steps(const struct recipe *recipe);
 /* "batch_size": "auto" for so many training items: the power of two in 8..64 not above n/20. */
 int64_t recipe_auto_batch(int64_t n_train);
 
+/* "augment" of a job or a stage: "none", or an object with the numbers of augment.h. */
+void recipe_augment(struct augment_options *augment, const struct json *json);
+
 /* --- between recipe.c and recipe_stage.c --- */
 
 /* One element of "stages"; the pointer of an error is within the stage. */

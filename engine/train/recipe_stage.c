@@ -163,8 +163,7 @@ static enum status parse_rates(struct recipe_stage *stage, const struct json *lr
 
 /* --- Augmentation --- */
 
-/* "none", or an object with the numbers of augment.h. */
-static void parse_augment(struct augment_options *augment, const struct json *json)
+void recipe_augment(struct augment_options *augment, const struct json *json)
 {
     *augment = augment_default();
     if (json_type(json) == JSON_STRING)
@@ -191,7 +190,7 @@ enum status recipe_stage_init(const struct recipe *recipe, struct recipe_stage *
     stage->size = image_size(json, spec, recipe->net->size);
     stage->pause_after = strcmp(json_string(json, "then", ""), "pause") == 0;
     stage->fresh = json_bool(json, "fresh", false);
-    parse_augment(&stage->augment, own_or_jobs(json, spec, "augment"));
+    recipe_augment(&stage->augment, own_or_jobs(json, spec, "augment"));
     enum status status = parse_freeze(stage, json, n_groups, err);
     stage->cached = recipe->cache_views > 0 && stage->frozen_groups > 0;
     if (status == OK)

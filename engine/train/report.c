@@ -217,22 +217,24 @@ static enum status add_row(struct run_report *report, struct outcome *outcome, s
 
 /* --- Many rows -------------------------------------------------------------------------------- */
 
-static void sigmoid_row(const float *logits, int64_t classes, float *probabilities)
+void report_probabilities(bool multilabel, const float *logits, int64_t classes,
+                          float *probabilities)
 {
-    for (int64_t i = 0; i < classes; i++)
+    if (!multilabel)
+        softmax_rows(logits, 1, classes, probabilities);
+    for (int64_t i = 0; multilabel && i < classes; i++)
         probabilities[i] = (float)(1 / (1 + exp(-(double)logits[i])));
 }
 
 static void take_row(struct run_report *report, const struct run_report_rows *rows, int64_t at)
 {
     int64_t offset = at * report->classes;
-    if (!rows->logits)
+    if (rows->logits)
+        report_probabilities(report->options.multilabel, rows->logits + offset, report->classes,
+                             report->row);
+    else
         memcpy(report->row, rows->probabilities + offset,
                (size_t)report->classes * sizeof *report->row);
-    else if (report->options.multilabel)
-        sigmoid_row(rows->logits + offset, report->classes, report->row);
-    else
-        softmax_rows(rows->logits + offset, 1, report->classes, report->row);
 }
 
 /* -1 for a label that the model does not know. */

@@ -1,5 +1,5 @@
-/* report_parts.h -- what a report keeps while rows come; shared by report.c, which fills it, and
- * report_json.c, which writes it down. */
+/* report_parts.h -- what a report keeps while rows come; shared by report.c, which fills it,
+ * report_json.c, which writes it down, and report_pass.c. */
 #ifndef THAW_ENGINE_TRAIN_REPORT_PARTS_H
 #define THAW_ENGINE_TRAIN_REPORT_PARTS_H
 
@@ -28,6 +28,10 @@ struct run_report {
     struct top_losses top;
     struct predictions predictions;
 };
+
+/* Of one row: softmax, or a sigmoid each. */
+void report_probabilities(bool multilabel, const float *logits, int64_t classes,
+                          float *probabilities);
 
 /* report.json, complete and under its name. */
 enum status report_json_write(struct run_report *report, const struct json *curve,

@@ -6,7 +6,6 @@
  *             dw(ky,kx,:)   = sum over rows of x(n,iy,ix,:) * dy(n,oy,ox,:)
  * where iy = oy*stride - 1 + ky. Weights are stored (3,3,C). A tap that falls outside the image
  * reads a row of zeros, so that no kernel knows about borders. */
-#include <math.h>
 #include <string.h>
 
 #include <omp.h>
@@ -25,45 +24,57 @@ struct taps {
     const float *x[TAPS], *w[TAPS]; /* rows of C */
 };
 
-struct ending {
-    const float *bias; /* or NULL */
-    float low, high;   /* the range that a fused ReLU leaves */
-    bool accumulate;   /* y += */
+/* What a sum begins and ends with. */
+struct frame {
+    const float *start; /* a row of C: bias or zeros */
+    bool accumulate;    /* begin with what y holds */
+    bool relu;          /* end with a ReLU cut off at `ceiling` */
+    float ceiling;
 };
 
-/* y = the sum of n taps: with a constant n the compiler keeps the sum in a register. */
-static inline __attribute__((always_inline)) void sum_n(const struct taps *taps, int n,
-                                                        const struct ending *ending, int64_t c,
-                                                        float *y)
+#define LANES 8
+
+/* Eight channels at a time. The compiler's own vectors would do, did it not give up at so many
+ * pointers; and nine sums of a row of weights should stay in registers. */
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+/* y = start + the sum of n taps, for whole lanes: with a constant n it stays in a register. */
+static inline __attribute__((always_inline)) void sum_lanes(const struct taps *taps, int n,
+                                                            const float *start, int64_t whole,
+                                                            float *y)
 {
-    const float *x[TAPS], *w[TAPS], *bias = ending->bias;
-    float low = ending->low, high = ending->high;
-    for (int t = 0; t < n; t++) {
-        x[t] = taps->x[t];
-        w[t] = taps->w[t];
-    }
-    for (int64_t i = 0; i < c; i++) {
-        float sum = 0.f;
+    for (int64_t i = 0; i < whole; i += LANES) {
+        lanes sum = *(const lanes *)(start + i);
         for (int t = 0; t < n; t++)
-            sum += x[t][i] * w[t][i];
-        sum = bias ? sum + bias[i] : sum;
-        sum = ending->accumulate ? y[i] + sum : sum;
-        sum = sum < low ? low : sum; /* NaN stays, as in torch */
-        y[i] = sum > high ? high : sum;
+            sum += *(const lanes *)(taps->x[t] + i) * *(const lanes *)(taps->w[t] + i);
+        *(lanes *)(y + i) = sum;
     }
 }
 
-SIMD static void sum_taps(const struct taps *taps, const struct ending *ending, int64_t c,
-                          float *restrict y)
+/* y = start + the sum of all taps, then the ReLU. `start` may be y itself. */
+SIMD static void sum_taps(const struct taps *taps, const struct frame *frame, int64_t c, float *y)
 {
+    const float *start = frame->accumulate ? y : frame->start;
+    float ceiling = frame->ceiling;
+    int64_t whole = c / LANES * LANES;
     if (taps->n == TAPS)
-        sum_n(taps, TAPS, ending, c, y);
+        sum_lanes(taps, TAPS, start, whole, y);
     else if (taps->n == 4)
-        sum_n(taps, 4, ending, c, y);
+        sum_lanes(taps, 4, start, whole, y);
     else if (taps->n == 2)
-        sum_n(taps, 2, ending, c, y);
+        sum_lanes(taps, 2, start, whole, y);
     else
-        sum_n(taps, 1, ending, c, y);
+        sum_lanes(taps, 1, start, whole, y);
+    for (int64_t i = whole; i < c; i++) {
+        float sum = start[i];
+        for (int t = 0; t < taps->n; t++)
+            sum += taps->x[t][i] * taps->w[t][i];
+        y[i] = sum;
+    }
+    for (int64_t i = 0; i < c && frame->relu; i++) { /* NaN stays, as in torch */
+        float v = y[i] < 0.f ? 0.f : y[i];
+        y[i] = v > ceiling ? ceiling : v;
+    }
 }
 
 /* Row (n,y,x) of an image, or the zeros outside it. */
@@ -84,9 +95,9 @@ static void forward_row(const struct step *step, int64_t row)
     const struct shape *in = &step->in, *out = &step->out;
     int stride = step->node->u.conv.stride;
     int64_t n = row / out->h, oy = row % out->h, c = out->c;
-    struct ending ending = {.bias = step->n_operands > 4 ? step->at[4] : NULL,
-                            .low = step->relu ? 0.f : -INFINITY,
-                            .high = step->ceiling};
+    struct frame frame = {.start = step->n_operands > 4 ? step->at[4] : step->at[2],
+                          .relu = step->relu,
+                          .ceiling = step->ceiling};
     struct taps taps = {.n = TAPS};
     for (int t = 0; t < TAPS; t++)
         taps.w[t] = step->at[1] + t * c;
@@ -94,7 +105,7 @@ static void forward_row(const struct step *step, int64_t row)
         for (int t = 0; t < TAPS; t++)
             taps.x[t] = row_at(step->at[0], in, n, oy * stride - 1 + t / KERNEL,
                                ox * stride - 1 + t % KERNEL, step->at[2]);
-        sum_taps(&taps, &ending, c, step->at[3] + (row * out->w + ox) * c);
+        sum_taps(&taps, &frame, c, step->at[3] + (row * out->w + ox) * c);
     }
 }
 
@@ -161,8 +172,7 @@ static void run_data(struct plan *plan, const struct step *step)
 {
     (void)plan;
     const struct shape *in = &step->in;
-    const struct ending ending = {
-        .low = -INFINITY, .high = INFINITY, .accumulate = step->accumulate};
+    const struct frame frame = {.start = step->at[2], .accumulate = step->accumulate};
 #pragma omp parallel
     {
         int64_t begin, end;
@@ -171,7 +181,7 @@ static void run_data(struct plan *plan, const struct step *step)
         for (int64_t row = begin; row < end; row++)
             for (int64_t ix = 0; ix < in->w; ix++) {
                 data_taps(step, row / in->h, row % in->h, ix, &taps);
-                sum_taps(&taps, &ending, in->c, step->at[3] + (row * in->w + ix) * in->c);
+                sum_taps(&taps, &frame, in->c, step->at[3] + (row * in->w + ix) * in->c);
             }
     }
 }
@@ -179,62 +189,68 @@ static void run_data(struct plan *plan, const struct step *step)
 /* --- backward: the weights' gradient ------------------------------------------------------------
  */
 
-#define LANES 8
-
-/* Eight channels at a time, so that the nine sums of a row stay in registers. */
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
-
-/* One output row: the rows of x that it read, from ix = -1 on, and its dy. */
+/* One output row: the three rows of x that it read, and its dy. */
 struct weight_row {
-    const float *x[KERNEL]; /* of input row iy, or NULL outside the image */
+    const float *x[KERNEL]; /* input row iy; outside the image a row of zeros, */
+    int64_t x_step[KERNEL]; /* where the next column is the same one: C or 0 */
     const float *dy;
     int64_t out_w, in_w, c;
     int stride;
 };
 
-/* chunk(3,3,C) += x * dy over one output row, for channels [begin, begin + LANES). */
-static inline __attribute__((always_inline)) void weight_lanes(const struct weight_row *row, int ky,
-                                                               int64_t begin, float *chunk)
+/* sum += x * dy at one output column; `checked`: a tap may lie left or right of the image. */
+static inline __attribute__((always_inline)) void add_column(const struct weight_row *row,
+                                                             int64_t ox, int64_t channel,
+                                                             bool checked, lanes *sum)
 {
-    const float *x = row->x[ky];
-    lanes sum[KERNEL] = {{0}};
-    if (!x)
-        return;
-    for (int64_t ox = 0; ox < row->out_w; ox++) {
-        lanes dy = *(const lanes *)(row->dy + ox * row->c + begin);
-        for (int kx = 0; kx < KERNEL; kx++) {
-            int64_t ix = ox * row->stride - 1 + kx;
-            if (ix >= 0 && ix < row->in_w)
-                sum[kx] += *(const lanes *)(x + ix * row->c + begin) * dy;
-        }
+    lanes dy = *(const lanes *)(row->dy + ox * row->c + channel);
+    for (int t = 0; t < TAPS; t++) {
+        int64_t ix = ox * row->stride - 1 + t % KERNEL;
+        if (!checked || (ix >= 0 && ix < row->in_w))
+            sum[t] +=
+                *(const lanes *)(row->x[t / KERNEL] + ix * row->x_step[t / KERNEL] + channel) * dy;
     }
-    for (int kx = 0; kx < KERNEL; kx++)
-        *(lanes *)(chunk + (ky * KERNEL + kx) * row->c + begin) += sum[kx];
+}
+
+/* chunk(3,3,C) += x * dy over the row, for LANES channels. */
+static inline __attribute__((always_inline)) void weight_lanes(const struct weight_row *row,
+                                                               int64_t channel, float *chunk)
+{
+    lanes sum[TAPS] = {{0}};
+    int64_t inner_end = row->in_w < 2 ? 1 : (row->in_w - 2) / row->stride + 1;
+    if (inner_end > row->out_w)
+        inner_end = row->out_w;
+    add_column(row, 0, channel, true, sum);
+    for (int64_t ox = 1; ox < inner_end; ox++)
+        add_column(row, ox, channel, false, sum);
+    for (int64_t ox = inner_end < 1 ? 1 : inner_end; ox < row->out_w; ox++)
+        add_column(row, ox, channel, true, sum);
+    for (int t = 0; t < TAPS; t++)
+        *(lanes *)(chunk + t * row->c + channel) += sum[t];
 }
 
 /* The same for one channel: what is left where C is no multiple of LANES. */
-static void weight_channel(const struct weight_row *row, int ky, int64_t channel, float *chunk)
+static void weight_channel(const struct weight_row *row, int64_t channel, float *chunk)
 {
-    for (int kx = 0; kx < KERNEL && row->x[ky]; kx++) {
+    for (int t = 0; t < TAPS; t++) {
         float sum = 0.f;
         for (int64_t ox = 0; ox < row->out_w; ox++) {
-            int64_t ix = ox * row->stride - 1 + kx;
+            int64_t ix = ox * row->stride - 1 + t % KERNEL;
             if (ix >= 0 && ix < row->in_w)
-                sum += row->x[ky][ix * row->c + channel] * row->dy[ox * row->c + channel];
+                sum += row->x[t / KERNEL][ix * row->x_step[t / KERNEL] + channel] *
+                       row->dy[ox * row->c + channel];
         }
-        chunk[(ky * KERNEL + kx) * row->c + channel] += sum;
+        chunk[t * row->c + channel] += sum;
     }
 }
 
 SIMD static void weight_row(const struct weight_row *row, float *chunk)
 {
     int64_t whole = row->c / LANES * LANES;
-    for (int ky = 0; ky < KERNEL; ky++) {
-        for (int64_t i = 0; i < whole; i += LANES)
-            weight_lanes(row, ky, i, chunk);
-        for (int64_t i = whole; i < row->c; i++)
-            weight_channel(row, ky, i, chunk);
-    }
+    for (int64_t i = 0; i < whole; i += LANES)
+        weight_lanes(row, i, chunk);
+    for (int64_t i = whole; i < row->c; i++)
+        weight_channel(row, i, chunk);
 }
 
 SIMD static void flush(double *total, const float *chunk, int64_t n)
@@ -249,7 +265,7 @@ static size_t scratch_floats(int64_t c)
     return 3 * TAPS * (size_t)c;
 }
 
-/* at: x, dy, dw, scratch */
+/* at: x, dy, dw, scratch, zeros */
 static void sum_my_rows(const struct step *step, float *scratch)
 {
     const struct shape *in = &step->in, *out = &step->out;
@@ -262,9 +278,11 @@ static void sum_my_rows(const struct step *step, float *scratch)
     simd_share(out->n * out->h, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         row.dy = step->at[1] + r * out->w * out->c;
-        for (int ky = 0; ky < KERNEL; ky++)
-            row.x[ky] =
-                row_at(step->at[0], in, r / out->h, r % out->h * row.stride - 1 + ky, 0, NULL);
+        for (int ky = 0; ky < KERNEL; ky++) {
+            int64_t iy = r % out->h * row.stride - 1 + ky;
+            row.x[ky] = row_at(step->at[0], in, r / out->h, iy, 0, step->at[4]);
+            row.x_step[ky] = row.x[ky] == step->at[4] ? 0 : in->c;
+        }
         memset(chunk, 0, (size_t)n * sizeof *chunk);
         weight_row(&row, chunk);
         flush(total, chunk, n);
@@ -296,11 +314,13 @@ static void backward_weights(struct plan *plan, int head)
     const struct node *node = plan_graph_node(plan, head);
     int scratch =
         plan_buffer(plan, (size_t)plan->threads * scratch_floats(plan->nodes[head].shape.c));
+    int zeros = plan_persistent_buffer(plan, (size_t)node->channels);
     struct step *step = op_kernel(plan, head, "depthwise weights", run_weights);
     step_buffer(plan, step, plan->nodes[node->inputs[0]].buffer);
     step_buffer(plan, step, plan->nodes[plan->nodes[head].end].gradient);
     step_param(step, node->params[0], PARAM_GRADIENT);
     step_buffer(plan, step, scratch);
+    step_buffer(plan, step, zeros);
 }
 
 static enum status backward_data(struct plan *plan, int head, struct err *err)

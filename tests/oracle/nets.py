@@ -5,6 +5,7 @@ a parameter belongs to is written down here a second time, on purpose. The smoot
 for ReLU and averages for max pools, so that rounding cannot flip a kink.
 """
 import copy
+import re
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from torch import nn
 from reference import nchw, nhwc
 
 HIDDEN = 512
-GROUP_ONE = {"resnet": ("layer3.", "layer4."),
-             "squeezenet": tuple(f"features.{i}." for i in range(5, 13))}
+GROUPS = {"resnet": ((), ("layer3.", "layer4.")),  # prefixes; the first group has all the others
+          "squeezenet": ((), tuple(f"features.{i}." for i in range(5, 13))),
+          "mobilenet": ((),)}
+CHANNELS = {"resnet50": 2048, "mobilenet_v2": 1280}  # of the body's output; the others' is 512
 CLASSIFIER = ("head.", "fc.", "classifier.")
 
 
@@ -59,8 +62,7 @@ class Transfer(nn.Module):
         self.body = [name for name, _ in whole.named_children() if name not in cut]
         for name in self.body:
             setattr(self, name, getattr(whole, name))
-        channels = 2048 if architecture == "resnet50" else 512
-        self.head = new_head(channels, classes, form, dropout)
+        self.head = new_head(CHANNELS.get(architecture, 512), classes, form, dropout)
 
     def forward(self, x):
         for name in self.body:
@@ -70,7 +72,7 @@ class Transfer(nn.Module):
 
 def smooth(module):
     for name, child in module.named_children():
-        if isinstance(child, nn.ReLU):
+        if isinstance(child, (nn.ReLU, nn.ReLU6)):
             setattr(module, name, nn.SiLU())
         elif isinstance(child, nn.MaxPool2d):
             setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding,
@@ -145,10 +147,18 @@ def parameters(model):
 
 
 def group_of(network, name):
+    body = next(groups for family, groups in GROUPS.items() if family in network["architecture"])
     if name.startswith(CLASSIFIER):
-        return 2
-    family = next(f for f in GROUP_ONE if network["architecture"].startswith(f))
-    return 1 if name.startswith(GROUP_ONE[family]) else 0
+        return len(body)
+    return next((i for i, prefixes in enumerate(body) if name.startswith(prefixes)), 0)
+
+
+def is_ineffective(name):
+    """A bias that only 1x1 convolutions with batch norm behind them read: they take it out again,
+    so its gradient is zero but for rounding, and under Adam it wanders (MobileNet's narrow ends).
+    """
+    found = re.fullmatch(r"features\.(\d+)\.conv\.(\d)\.bias", name)
+    return bool(found) and found[2] == ("2" if found[1] == "1" else "3")
 
 
 class Twin:

@@ -86,6 +86,11 @@ class Builder:
         return self.add("conv", channels, x=x, name=name, channels=channels, kernel=kernel,
                         stride=stride, padding=padding, bias=bias)
 
+    def depthwise(self, x, stride=1):
+        name, c = f"depthwise{len(self.layers)}", self.channels[x]
+        self.param(f"{name}.weight", self.normal(c, 1, 3, 3, scale=.5))
+        return self.add("depthwise", c, x=x, name=name, stride=stride)
+
     def linear(self, x, channels, bias=True):
         name, inputs = f"linear{len(self.layers)}", self.channels[x]
         self.param(f"{name}.weight", self.normal(channels, inputs, scale=np.sqrt(2 / inputs)))
@@ -103,6 +108,9 @@ class Builder:
 
     def relu(self, x, smooth=False):
         return self.add("relu", self.channels[x], x=x, smooth=smooth)
+
+    def relu6(self, x, smooth=False):
+        return self.add("relu6", self.channels[x], x=x, smooth=smooth)
 
     def pool(self, x, kernel, stride, padding, ceil, smooth=False):
         return self.add("max_pool", self.channels[x], x=x, kernel=kernel, stride=stride,
@@ -160,6 +168,12 @@ CONVS = [  # n, h, w, in, out, kernel, stride, padding, bias
     (2, 7, 7, 16, 17, 2, 2, 0, False), (1, 8, 8, 16, 16, 3, 1, 2, False),
 ]
 
+DEPTHWISE = [  # n, h, w, c, stride
+    (1, 1, 1, 3, 1), (2, 5, 7, 16, 1), (5, 3, 3, 17, 1), (1, 9, 9, 64, 1), (2, 14, 11, 96, 1),
+    (1, 2, 2, 8, 2), (2, 7, 9, 17, 2), (5, 8, 8, 32, 2), (1, 15, 12, 144, 2), (2, 1, 5, 3, 2),
+    (3, 4, 1, 40, 1), (1, 1, 1, 24, 2),
+]
+
 POOLS = [  # n, h, w, c, kernel, stride, padding, ceil
     (1, 3, 3, 3, 3, 2, 1, False), (2, 8, 8, 16, 3, 2, 1, False), (5, 7, 9, 17, 3, 2, 1, False),
     (2, 13, 13, 64, 3, 2, 0, True), (2, 14, 11, 16, 3, 2, 0, True), (1, 15, 15, 64, 3, 2, 0, False),
@@ -193,6 +207,24 @@ def convolutions():
         yield b.done()
 
 
+def depthwise():
+    for n, h, w, c, stride in DEPTHWISE:
+        b = Builder(f"depthwise {text(n, h, w, c)} s{stride}")
+        b.depthwise(b.observed(b.normal(n, h, w, c)), stride)
+        yield b.done()
+        b = Builder(f"depthwise+relu6 {text(n, h, w, c)} s{stride}")
+        b.relu6(b.depthwise(b.observed(b.normal(n, h, w, c, scale=4)), stride))
+        yield b.done()
+        b = Builder(f"depthwise+batchnorm+relu6, folded {text(n, h, w, c)} s{stride}")
+        b.relu6(b.batchnorm(b.depthwise(b.image(n, h, w, c), stride)))
+        yield b.done(mode="infer")
+    for stride in (1, 2):
+        b = Builder(f"depthwise of a value that is read again s{stride}")
+        x = b.observed(b.normal(2, 6, 7, 24))
+        b.join(b.depthwise(b.depthwise(x, 1), stride), b.depthwise(x, stride))
+        yield b.done()
+
+
 def norms():
     for shape in NORMS:
         b = Builder(f"batchnorm {text(*shape)}")
@@ -200,6 +232,11 @@ def norms():
         yield b.done()
         b = Builder(f"batchnorm+relu {text(*shape)}")
         b.relu(b.batchnorm(b.observed(b.normal(*shape, scale=2, mean=1))))
+        yield b.done()
+        b = Builder(f"batchnorm+relu6 {text(*shape)}")
+        x = b.batchnorm(b.observed(b.normal(*shape, scale=2, mean=1)))
+        b.tensors[f"param.norm{x}.weight"] *= 4
+        b.relu6(x)
         yield b.done()
         b = Builder(f"batchnorm, stored statistics {text(*shape)}")
         b.batchnorm(b.image(*shape))
@@ -221,6 +258,15 @@ def activations():
             image.reshape(-1)[::5] = 0
             b.relu(b.observed(image), smooth)
             yield b.done()
+    for shape in IMAGES:
+        b = Builder(f"relu6 {text(*shape)}")
+        image = b.normal(*shape, scale=5)
+        image.reshape(-1)[::5], image.reshape(-1)[1::7] = 0, 6
+        b.relu6(b.observed(image))
+        yield b.done()
+        b = Builder(f"conv+relu6, inference {text(*shape)}")
+        b.relu6(b.conv(b.image(*shape), 17, 3, bias=True))
+        yield b.done(mode="infer")
     b = Builder("relu rows 5x512")
     b.relu(b.observed_rows(b.normal(5, 512)))
     yield b.done()
@@ -309,6 +355,13 @@ def fire(b, x, squeeze, expand, smooth=False):
                     b.relu(b.conv(x, expand, 3, bias=True), smooth))
 
 
+def inverted_residual(b, x, channels, stride):
+    y = b.relu6(b.batchnorm(b.conv(x, 6 * b.channels[x], 1)))
+    y = b.relu6(b.batchnorm(b.depthwise(y, stride)))
+    y = b.batchnorm(b.conv(y, channels, 1))
+    return b.join(x, y) if stride == 1 and b.channels[x] == channels else y
+
+
 def small_net(b, x, smooth=False, classes=5):
     """Three groups: stem and residual block, strided block and fire, head."""
     x = b.relu(b.batchnorm(b.conv(x, 16, 3, 2)), smooth)
@@ -344,6 +397,10 @@ def graphs():
         b = Builder(f"fire module {where}")
         fire(b, start(b, mode, shape), 16, 64)
         yield b.done(mode=mode)
+        b = Builder(f"inverted residuals {where}")
+        x = inverted_residual(b, start(b, mode, shape), shape[3], 1)
+        inverted_residual(b, x, 24, 2)
+        yield b.done(mode=mode)
         b = Builder(f"value read four times {where}")
         x = b.relu(b.conv(b.image(*shape), 16, 3))
         y = b.join(b.conv(x, 16, 3), b.relu(b.conv(x, 16, 1)))
@@ -369,5 +426,6 @@ def graphs():
 
 
 def all_cases():
-    for make in (convolutions, norms, activations, pools, joins, linears, losses, dropouts, graphs):
+    for make in (convolutions, depthwise, norms, activations, pools, joins, linears, losses,
+                 dropouts, graphs):
         yield from make()

@@ -33,6 +33,11 @@ void model_info_deinit(struct model_info *info)
     info->classes = info->lineage = NULL;
 }
 
+bool model_info_is_multilabel(const struct model_info *info)
+{
+    return strcmp(json_string(info->lineage, "task", ""), "image_multilabel") == 0;
+}
+
 /* Sets `key` to a value's JSON text; takes the value (NULL: "null"). */
 static void set_json(struct json *metadata, const char *key, struct json *value)
 {

@@ -6,6 +6,8 @@
 #ifndef THAW_ENGINE_FORMAT_MODEL_FILE_H
 #define THAW_ENGINE_FORMAT_MODEL_FILE_H
 
+#include <stdbool.h>
+
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -19,7 +21,7 @@
 #define MODEL_KEY_IMAGE_SIZE   "image_size"   /* decimal: "224" */
 #define MODEL_KEY_MEAN         "mean"         /* JSON array of 3 numbers, on pixels in 0..1 */
 #define MODEL_KEY_STD          "std"
-#define MODEL_KEY_LINEAGE      "lineage" /* JSON object: where it came from; or null */
+#define MODEL_KEY_LINEAGE      "lineage" /* JSON object: origin, and task of the training; or null */
 
 #define MODEL_FORMAT      "1"
 #define MODEL_MAX_CLASSES 65536
@@ -39,6 +41,10 @@ struct model_info {
 /* 224 px, ImageNet's mean and standard deviation, no head, no classes. */
 struct model_info model_info_default(const char *architecture);
 void model_info_deinit(struct model_info *info);
+
+/* Whether its outputs are one yes or no a class (a sigmoid each), as a job of the task
+ * image_multilabel trains them, not one choice among all (softmax). */
+bool model_info_is_multilabel(const struct model_info *info);
 
 /* To and from metadata (string -> string). A training snapshot adds its own keys beside these. */
 struct json *model_info_metadata(const struct model_info *info); /* owned by the caller */

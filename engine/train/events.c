@@ -165,6 +165,13 @@ void events_checkpoint(struct events *events, const char *slot, const struct pos
     send(events, header);
 }
 
+void events_artifact(struct events *events, const char *name)
+{
+    struct json *header = header_new("artifact");
+    json_set_string(header, "name", name);
+    send(events, header);
+}
+
 void events_log(struct events *events, const char *format, ...)
 {
     char detail[512];

@@ -37,6 +37,10 @@ void events_epoch(struct events *events, const struct position *at, double secon
 /* The file of `slot` is on disk; scores are the best epoch's for "best", else the latest. */
 void events_checkpoint(struct events *events, const char *slot, const struct position *at);
 
+/* The file `name` of the run's folder is complete on disk (wire_artifact_is_valid has the names).
+ */
+void events_artifact(struct events *events, const char *name);
+
 void events_log(struct events *events, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void events_warning(struct events *events, const char *code, const char *detail);

@@ -32,7 +32,6 @@ struct report_pass {
 };
 
 /* OK: the three files are in place. E_CANCELLED: told to stop; nothing is left. */
-
 enum status report_pass_run(const struct report_pass *pass, struct warnings *warnings,
                             struct run_report_scores *scores, struct err *err);
 

@@ -88,6 +88,7 @@ static struct json *lineage(const struct start *start, const struct json *spec)
     json_set_string(json, "base_weights_sha256", start->open ? start->sha256 : NULL);
     json_set_string(json, "base_model", json_string(spec, "model", NULL));
     json_set_string(json, "dataset", json_string(spec, "dataset", NULL));
+    json_set_string(json, "task", json_string(spec, "task", "image_classification"));
     json_set_integer(json, "seed", json_integer(spec, "seed", 0));
     return json;
 }

@@ -5,6 +5,7 @@
 
 #include "api/spec/jobspec.h"
 #include "base/mem.h"
+#include "engine/train/evaluate.h"
 #include "engine/train/trainer.h"
 #include "engine/worker/verb.h"
 
@@ -65,7 +66,8 @@ static enum status run(struct report *report, const struct json *document, struc
     else if (options.threads < 0 || options.threads > 1024)
         status = err_set(err, E_INVALID, "A run takes 1 to 1024 threads, or 0 for all there are.");
     else
-        status = trainer_run(&options, &hooks, err);
+        status = evaluate_is_task(spec) ? evaluate_run(&options, &hooks, err)
+                                        : trainer_run(&options, &hooks, err);
     json_free(spec);
     return status;
 }

@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "base/status.h"
 
-#define SERVER_VERSION "0.1.0"
-
 /* What `ENGINE version` prints, a JSON object, as text in the arena. E_UNAVAILABLE when the engine
  * cannot be run or says nothing sensible within some seconds. */
 enum status version_ask_engine(const char *engine, struct arena *arena, const char **json,

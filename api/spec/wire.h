@@ -28,7 +28,7 @@
  *   log         {detail}
  *   paused      {by_recipe}   by_recipe true: a stage's "then": "pause", not a request
  *   prediction  {id, predictions:[{label, probability}] | status + detail}   answers one `predict`
- *   result      {...}   success; ingest, import: read result.json in `out`;
+ *   result      {...}   success; ingest, import, export: read result.json in `out`;
  *               train: {weights_sha256, train_loss, valid_loss, accuracy, error_rate}, without
  *               weights for the tasks that train nothing (lr_find, evaluate, predict)
  *   error       {status, code, detail, hint, pointer}   failure, in one full sentence; status is
@@ -42,6 +42,8 @@
  *            -> out/weights.safetensors, out/result.json {architecture, head, parameters,
  *            groups:[{name, parameters}], classes:[...]|null, n_classes, tensors, image_size,
  *            weights_sha256}
+ *   export   {verb, weights, format: "onnx" | "bundle", out}
+ *            -> out/model.onnx or out/bundle.zip, out/result.json {format, file, bytes}
  *   train    {verb, spec (resolved), pack, index, weights|null, out, threads}
  *            -> out/SLOT.safetensors; goes on by itself from the newest resumable one in `out`
  *   predict  {verb, weights, threads}

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "engine/worker/version.h"
 
 #define PROGRESS_INTERVAL .25 /* seconds between two progress headers */
@@ -114,7 +115,7 @@ void report_started(struct report *report, int threads, const char *plan_sha256)
     struct json *header = header_new("started");
     json_set_integer(header, "threads", threads);
     json_set_string(header, "isa", engine_isa());
-    json_set_string(header, "version", ENGINE_VERSION);
+    json_set_string(header, "version", THAW_VERSION);
     json_set_string(header, "plan_sha256", plan_sha256);
     send_and_free(report, header);
 }

@@ -64,7 +64,7 @@ SEES_engine/worker := $(SEES_engine)
 LIBS_base   := -lcjson -lnettle -lm
 LIBS_store  := -lsqlite3
 LIBS_server := -lmicrohttpd
-LIBS_engine := -ldnnl -ljpeg -larchive -lpng -lz -lseccomp -fopenmp -lm
+LIBS_engine := -ldnnl -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lz -lseccomp -fopenmp -lm
 
 MAINS   := server/main.c engine/worker/main.c
 FOLDERS := base api/spec store api server $(SEES_engine)
@@ -106,9 +106,8 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 	@echo "  CC   $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(FOLDER_CFLAGS) -MMD -MP -c -o $@ $<
 
-# static.c and bundle.c take files in by the assembler, which -MMD does not see.
+# static.c takes the files of web/ in by the assembler, which -MMD does not see.
 $(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
-$(OUT)/obj/engine/worker/bundle.o: $(wildcard engine/worker/bundle/*)
 
 define archive_rule
 $(call archive,$1): $(call objects,$(call sources,$1)) $(OUT)/sources
@@ -164,7 +163,7 @@ $(FUZZ_TARGETS): $(OUT)/fuzz/%: $(OUT)/fuzz-obj/tests/fuzz/fuzz_%.o $(OUT)/lib/f
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CLANG) -fsanitize=fuzzer,address,undefined -pthread -Wl,--as-needed -o $@ $^ \
-	    $(LIBS_base) -ljpeg -larchive -lpng -lz -lseccomp
+	    $(LIBS_base) -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lz -lseccomp
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_TARGETS)

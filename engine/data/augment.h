@@ -43,7 +43,7 @@ struct augment {
     struct region crop;          /* as people see the picture */
     int presize;                 /* as in the options */
     int turn;                    /* fastai's dihedral index, 0..7; 0: none, 1: horizontal flip */
-    double angle;                /* degrees; a positive one turns the picture counter-clockwise */
+    double angle;                /* degrees; a positive one turns the picture clockwise */
     double zoom, zoom_x, zoom_y; /* 1 and above; where, 0..1 from the left and from the top */
     double warp_x, warp_y;       /* perspective along either axis */
     double brightness;           /* 0..1, .5: none */

@@ -6,11 +6,21 @@
 #include "base/mem.h"
 #include "engine/data/jpeg.h"
 #include "engine/data/png.h"
+#include "engine/data/webp.h"
+
+/* How a file begins; '?' stands for any byte. */
+struct signature {
+    const char *bytes;
+    size_t len;
+};
+#define SIGNATURE(text)                                                                            \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 
 struct format {
     const char *name;
-    const char *signature;
-    size_t signature_len;
+    struct signature signature;
     int max_shrink;
     enum status (*read_header)(const uint8_t *, size_t, struct image_header *, struct err *);
     enum status (*check)(const uint8_t *, size_t, const struct image_header *, struct err *);
@@ -19,10 +29,37 @@ struct format {
 };
 
 static const struct format formats[N_IMAGE_FORMATS] = {
-    [IMAGE_JPEG] = {"jpeg", "\xff\xd8\xff", 3, 8, image_jpeg_header, image_jpeg_check,
+    [IMAGE_JPEG] = {"jpeg", SIGNATURE("\xff\xd8\xff"), 8, image_jpeg_header, image_jpeg_check,
                     image_jpeg_decode},
-    [IMAGE_PNG] = {"png", "\x89PNG\r\n\x1a\n", 8, 1, image_png_header, image_png_check,
+    [IMAGE_PNG] = {"png", SIGNATURE("\x89PNG\r\n\x1a\n"), 1, image_png_header, image_png_check,
                    image_png_decode},
+    [IMAGE_WEBP] = {"webp", SIGNATURE("RIFF????WEBP"), 1, image_webp_header, image_webp_check,
+                    image_webp_decode},
+};
+
+/* What people send besides, so that they are told what it is. */
+static const struct {
+    struct signature signature;
+    const char *refusal;
+} others[] = {
+#define INSTEAD ": send it as JPEG, PNG or WebP."
+    {SIGNATURE("GIF8"), "The content is a GIF" INSTEAD},
+    {SIGNATURE("II*\0"), "The content is a TIFF" INSTEAD},
+    {SIGNATURE("MM\0*"), "The content is a TIFF" INSTEAD},
+    {SIGNATURE("????ftypavif"), "The content is an AVIF picture" INSTEAD},
+    {SIGNATURE("????ftyphe"), "The content is a HEIC picture, as iPhones take them" INSTEAD},
+    {SIGNATURE("????ftypmif1"), "The content is a HEIF picture" INSTEAD},
+    {SIGNATURE("????ftyp"), "The content is a video" INSTEAD},
+    {SIGNATURE("\0\0\0\x0cJXL "), "The content is a JPEG XL picture" INSTEAD},
+    {SIGNATURE("\0\0\0\x0cjP  "), "The content is a JPEG 2000 picture" INSTEAD},
+    {SIGNATURE("BM????\0\0\0\0"), "The content is a BMP picture" INSTEAD},
+    {SIGNATURE("8BPS"), "The content is a Photoshop file" INSTEAD},
+    {SIGNATURE("%PDF"), "The content is a PDF" INSTEAD},
+    {SIGNATURE("<svg"), "The content is an SVG drawing" INSTEAD},
+    {SIGNATURE("<?xml"), "The content is XML, perhaps an SVG drawing" INSTEAD},
+    {SIGNATURE("<!DOCTYPE"), "The content is a web page, not a picture."},
+    {SIGNATURE("<html"), "The content is a web page, not a picture."},
+#undef INSTEAD
 };
 
 const char *image_format_name(enum image_format format)
@@ -58,13 +95,21 @@ enum status image_reserve(struct image *image, int width, int height, struct err
     return OK;
 }
 
+static bool begins_with(const uint8_t *bytes, size_t len, const struct signature *signature)
+{
+    if (len < signature->len)
+        return false;
+    for (size_t i = 0; i < signature->len; i++)
+        if (signature->bytes[i] != '?' && (uint8_t)signature->bytes[i] != bytes[i])
+            return false;
+    return true;
+}
+
 /* N_IMAGE_FORMATS when there is none. */
 static size_t find_format(const void *bytes, size_t len)
 {
     size_t format = 0;
-    while (format < N_IMAGE_FORMATS &&
-           (len < formats[format].signature_len ||
-            memcmp(bytes, formats[format].signature, formats[format].signature_len) != 0))
+    while (format < N_IMAGE_FORMATS && !begins_with(bytes, len, &formats[format].signature))
         format++;
     return format;
 }
@@ -74,12 +119,22 @@ bool image_is_known(const void *bytes, size_t len)
     return find_format(bytes, len) < N_IMAGE_FORMATS;
 }
 
+const char *image_refusal(const void *bytes, size_t len)
+{
+    if (image_is_known(bytes, len))
+        return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (begins_with(bytes, len, &others[i].signature))
+            return others[i].refusal;
+    return "The content is neither a JPEG, nor a PNG, nor a WebP picture.";
+}
+
 enum status image_read_header(const void *bytes, size_t len, uint64_t max_pixels,
                               struct image_header *header, struct err *err)
 {
     size_t format = find_format(bytes, len);
     if (format == N_IMAGE_FORMATS)
-        return err_set(err, E_INVALID, "The content is neither a JPEG nor a PNG picture.");
+        return err_set(err, E_INVALID, "%s", image_refusal(bytes, len));
 
     struct image_header found = {.orientation = 1};
     enum status status = formats[format].read_header(bytes, len, &found, err);

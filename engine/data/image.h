@@ -1,11 +1,11 @@
 /* image.h -- pictures: what a file's header says, and decoding to 8-bit RGB.
  *
- * Formats are a table (image.c); each has its own file (jpeg.c, png.c) and nobody else knows its
- * library. The format is the content's, never the name's. Width and height of a header are as
- * stored; `orientation` (EXIF, 1..8) says how to turn them; image_turned gives what people see.
- * Pixels are counted from the header, before any memory is taken for them.
- * Colours are what PIL's convert("RGB") gives: alpha is dropped, grey is repeated, CMYK of Adobe is
- * inverted; except that 16-bit grey keeps its high byte (PIL clips it to white). */
+ * Formats are a table (image.c); each has its own file (jpeg.c, png.c, webp.c) and nobody else
+ * knows its library. The format is the content's, never the name's. Width and height of a header
+ * are as stored; `orientation` (EXIF, 1..8) says how to turn them; image_turned gives what people
+ * see. Pixels are counted from the header, before any memory is taken for them. Colours are what
+ * PIL's convert("RGB") gives: alpha is dropped, grey is repeated, CMYK of Adobe is inverted; except
+ * that 16-bit grey keeps its high byte (PIL clips it to white). */
 #ifndef THAW_ENGINE_DATA_IMAGE_H
 #define THAW_ENGINE_DATA_IMAGE_H
 
@@ -18,7 +18,8 @@
 #define IMAGE_MAX_SIDE   65535
 #define IMAGE_MAX_PIXELS 100000000ull /* the default limit: 100 megapixels */
 
-enum image_format { IMAGE_JPEG, IMAGE_PNG, N_IMAGE_FORMATS };
+/* Packs hold these numbers. */
+enum image_format { IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, N_IMAGE_FORMATS };
 
 struct image_header {
     enum image_format format;
@@ -51,8 +52,11 @@ enum status image_reserve(struct image *image, int width, int height, struct err
 
 const char *image_format_name(enum image_format format); /* "jpeg" */
 
-/* Does the content begin as a known format does? */
-bool image_is_known(const void *bytes, size_t len);
+/* Why the content, seen by its first IMAGE_SNIFF bytes, is no picture that is read here: a sentence
+ * that says what it is instead. NULL when it may be one. */
+const char *image_refusal(const void *bytes, size_t len);
+bool image_is_known(const void *bytes, size_t len); /* does it begin as one that is read? */
+#define IMAGE_SNIFF 16
 
 /* Reads the header alone. E_INVALID: no known format, damaged, or more than max_pixels. */
 enum status image_read_header(const void *bytes, size_t len, uint64_t max_pixels,
@@ -62,9 +66,9 @@ enum status image_read_header(const void *bytes, size_t len, uint64_t max_pixels
 enum status image_check(const void *bytes, size_t len, const struct image_header *header,
                         struct err *err);
 
-/* Decodes `region` at 1/shrink of its size, shrink one of 1, 2, 4, 8 (a PNG takes 1 alone: ask
- * image_best_shrink). `out` gets the pixels that cover the region, still as stored: output pixel
- * (i,j) covers stored pixels from ((x/shrink + i) * shrink, (y/shrink + j) * shrink) on. */
+/* Decodes `region` at 1/shrink of its size, shrink one of 1, 2, 4, 8 (only a JPEG takes more than
+ * 1: ask image_best_shrink). `out` gets the pixels that cover the region, still as stored: output
+ * pixel (i,j) covers stored pixels from ((x/shrink + i) * shrink, (y/shrink + j) * shrink) on. */
 enum status image_decode(const void *bytes, size_t len, const struct image_header *header,
                          const struct region *region, int shrink, struct image *out,
                          struct err *err);

@@ -29,6 +29,9 @@ WALLS = {
     "png.h": ["engine/data/png.c", "tests/unit/engine/data/*.c"],
     "seccomp.h": ["engine/worker/sandbox*.c"],
     "sqlite3.h": ["store/*", "tests/unit/store/*"],
+    "pcre2.h": ["engine/data/pattern.c"],
+    "webp/decode.h": ["engine/data/webp.c"],
+    "webp/encode.h": ["tests/unit/engine/data/*.c"],
     "zlib.h": ["engine/format/zip.c", "tests/*"],
 }
 # The C library's and the kernel's, free for all; what is in neither table is refused.

@@ -245,12 +245,18 @@ static void other_content_is_no_picture(void **state)
 {
     (void)state;
     struct err err = {0};
-    assert_non_null(strstr(refused("hello, world", 12, &err), "neither a JPEG nor a PNG"));
+    assert_non_null(strstr(refused("hello, world", 12, &err), "neither a JPEG, nor a PNG"));
     refused("", 0, &err);
     refused("\xff\xd8", 2, &err);
     refused("\xff\xd8\xff", 3, &err);
     refused("\x89PNG\r\n\x1a\n", 8, &err);
-    assert_false(image_is_known("GIF89a", 6));
+    assert_non_null(strstr(refused("GIF89a", 6, &err), "a GIF"));
+    assert_non_null(strstr(refused("\0\0\0\x18"
+                                   "ftypheic",
+                                   12, &err),
+                           "HEIC"));
+    assert_non_null(strstr(refused("II*\0", 4, &err), "a TIFF"));
+    assert_non_null(strstr(refused("BMX is a word", 13, &err), "neither a JPEG"));
 }
 
 static void a_truncated_jpeg_is_refused_wherever_it_is_cut(void **state)

@@ -15,22 +15,58 @@ static double log_sum_exp(const float *logits, int64_t classes)
     return top + log(sum);
 }
 
-double xent_loss(const float *logits, const int32_t *labels, int64_t rows, int64_t classes,
-                 float *gradient, float *row_loss)
+/* t[c] of row r. */
+static double target(const struct xent_options *options, const struct xent_targets *targets,
+                     int64_t r, int64_t c, int64_t classes)
+{
+    double p = targets->soft ? (double)targets->soft[r * classes + c] : c == targets->labels[r];
+    double t = (1 - options->smoothing) * p + options->smoothing / (double)classes;
+    return options->weights ? t * options->weights[c] : t;
+}
+
+double xent_sum(const struct xent_options *options, const float *logits,
+                const struct xent_targets *targets, int64_t rows, int64_t classes, double divisor,
+                float *gradient, float *row_loss)
 {
     double total = 0;
     for (int64_t r = 0; r < rows; r++) {
         const float *row = logits + r * classes;
-        double log_sum = log_sum_exp(row, classes), loss = log_sum - row[labels[r]];
-        total += loss;
+        double log_sum = log_sum_exp(row, classes), loss = 0, weight = 0;
+        for (int64_t c = 0; c < classes; c++) {
+            double t = target(options, targets, r, c, classes);
+            weight += t;
+            if (t != 0)
+                loss += t * (log_sum - row[c]);
+        }
+        for (int64_t c = 0; gradient && c < classes; c++) {
+            double t = target(options, targets, r, c, classes);
+            gradient[r * classes + c] = (float)((weight * exp(row[c] - log_sum) - t) / divisor);
+        }
         if (row_loss)
             row_loss[r] = (float)loss;
-        for (int64_t i = 0; gradient && i < classes; i++) {
-            double target = i == labels[r];
-            gradient[r * classes + i] = (float)((exp(row[i] - log_sum) - target) / (double)rows);
-        }
+        total += loss;
     }
-    return total / (double)rows;
+    return total;
+}
+
+double xent_weight(const struct xent_options *options, const struct xent_targets *targets,
+                   int64_t rows)
+{
+    if (targets->soft || !options->weights)
+        return (double)rows;
+    double sum = 0;
+    for (int64_t r = 0; r < rows; r++)
+        sum += options->weights[targets->labels[r]];
+    return sum;
+}
+
+double xent_loss(const float *logits, const int32_t *labels, int64_t rows, int64_t classes,
+                 float *gradient, float *row_loss)
+{
+    static const struct xent_options plain = {0, NULL};
+    struct xent_targets targets = {labels, NULL};
+    double n = (double)rows;
+    return xent_sum(&plain, logits, &targets, rows, classes, n, gradient, row_loss) / n;
 }
 
 void softmax_rows(const float *logits, int64_t rows, int64_t classes, float *probabilities)

@@ -2,12 +2,12 @@
  *
  *   MixUp   x = l*x + (1-l)*x[other], l = max(b, 1-b) drawn for each item, b ~ Beta(alpha, alpha)
  *           (Zhang et al. 2018, with fastai's maximum)
- *   CutMix  a box of the picture comes from the other one; one l ~ Beta(alpha, alpha) and one box a
- *           batch, l then corrected to the box's area (Yun et al. 2019, fastai's rounding)
+ *   CutMix  a box of the picture comes from the other one; one b ~ Beta(alpha, alpha) and one box a
+ *           batch, l is what the box leaves of the area (Yun et al. 2019, fastai's rounding)
  *
  * The targets become l*t + (1-l)*t[other]. With both on, each step takes one of them, with equal
- * chances. Everything is drawn from rng_stream("mix", seed, step): a resumed step repeats itself.
- */
+ * chances. Everything is drawn from rng_stream("mix", seed, step): a resumed step repeats itself,
+ * and the number of threads does not matter. */
 #ifndef THAW_ENGINE_TRAIN_MIX_H
 #define THAW_ENGINE_TRAIN_MIX_H
 
@@ -21,13 +21,21 @@ struct mix_options {
     double mixup, cutmix; /* alpha; 0 = off */
 };
 
+struct mix_box {
+    int64_t left, top, right, bottom; /* right and bottom are outside; empty where equal */
+};
+
 struct mix {
     struct mix_options options;
     uint64_t seed;
     int64_t rows, classes; /* that the buffers hold */
     float *targets;        /* owned; (rows, classes); NULL while both are off */
-    uint32_t *others;      /* owned; (rows): whom each item is mixed with */
-    float *shares;         /* owned; (rows): how much of itself each item keeps */
+
+    /* Of the last batch: drawn by mix_draw, used by mix_apply. */
+    uint32_t *others; /* owned; (rows): whom each item is mixed with */
+    float *shares;    /* owned; (rows): how much of itself each item keeps */
+    bool cuts;        /* CutMix, with `box`; else MixUp */
+    struct mix_box box;
 };
 
 /* For batches of at most `rows`. Nothing is allocated when both are off. */
@@ -43,5 +51,15 @@ bool mix_is_on(const struct mix_options *options);
  * draw: it must be different for every batch of a run. */
 const float *mix_batch(struct mix *mix, struct loss *loss, const struct batch *batch, int64_t size,
                        uint64_t step, float *input);
+
+/* --- the parts of mix_batch --- */
+
+void mix_draw(struct mix *mix, int64_t count, int64_t size, uint64_t step);
+const float *mix_apply(struct mix *mix, struct loss *loss, const struct batch *batch, int64_t size,
+                       float *input);
+
+/* The box of CutMix for a share b around (x, y) in a picture of this side: its sides are
+ * round(size * sqrt(1-b)), even when halved, and it is cut at the picture's edges. */
+struct mix_box mix_box_around(double b, int64_t x, int64_t y, int64_t size);
 
 #endif

@@ -8,8 +8,7 @@
 #include "api/render.h"
 
 /* Where the client wants to go on: Last-Event-ID (what EventSource sends by itself) before ?after=.
- * A Last-Event-ID that is no number, or lies beyond the last event, is of another server's life:
- * then everything is news. */
+ * A Last-Event-ID beyond the last event is of another server's life: then everything is news. */
 static enum status read_after(struct app *app, const struct request *request, int64_t *after,
                               struct err *err)
 {
@@ -20,9 +19,12 @@ static enum status read_after(struct app *app, const struct request *request, in
         return status;
     char *end;
     errno = 0;
-    *after = isdigit((unsigned char)*id) ? strtoll(id, &end, 10) : 0;
-    if (*after > 0 && (*end || errno))
-        *after = 0;
+    *after = isdigit((unsigned char)*id) ? strtoll(id, &end, 10) : -1;
+    if (*after < 0 || *end || errno)
+        return err_set(err, E_SYNTAX,
+                       "Last-Event-ID is \"%.40s\"; it takes the id of the last event that was "
+                       "read, a number, or is left out to read all.",
+                       id);
     status = events_last_seq(app->store, &last, err);
     if (!status && *after > last)
         *after = 0;

@@ -9,7 +9,7 @@
 #include "api/render.h"
 #include "base/fs.h"
 
-#define MAX_CLASSES    100000
+#define MAX_CLASSES    65536
 #define MAX_CLASS_NAME 200
 
 /* What lives until the engine has answered; in the request's arena. */

@@ -20,7 +20,8 @@ const struct route routes[] = {
      "versions of the server, the engine and their libraries"},
 
     {"POST", "/v1/datasets", datasets_post, SCOPE_WRITE, UPLOAD, ROUTE_CREATES | ROUTE_DURABLE,
-     "name", "uploads a dataset: an archive of pictures, raw or as a form"},
+     "name label_regex label_column group_regex group_column",
+     "uploads a dataset: an archive of pictures, raw or as a form"},
     {"GET", "/v1/datasets", datasets_index, SCOPE_READ, BODY_NONE, 0, "after limit",
      "lists datasets, newest first"},
     {"GET", "/v1/datasets/{id}", datasets_show, SCOPE_READ, BODY_NONE, 0, "", "one dataset"},
@@ -100,6 +101,50 @@ static void add_method(char allow[64], const char *method)
     snprintf(allow + len, 64 - len, "%s%s%s", len ? ", " : "", method, also);
 }
 
+/* `path` with its one misspelt word put right by `pattern`; NULL when more than one differs, or one
+ * too much. *distance is how much. */
+static const char *put_right(const char *pattern, const char *path, struct arena *arena,
+                             size_t *distance)
+{
+    const char *start = path, *right = NULL;
+    while (*pattern == '/' && *path == '/') {
+        pattern++;
+        path++;
+        size_t want = segment(pattern), have = segment(path);
+        bool fits = *pattern == '{' ? have > 0 : want == have && !memcmp(pattern, path, want);
+        if (!fits) {
+            const char *word = arena_strndup(arena, pattern, want);
+            struct nearest nearest = {.word = arena_strndup(arena, path, have)};
+            nearest_offer(&nearest, word);
+            if (right || *pattern == '{' || !nearest.best)
+                return NULL;
+            *distance = nearest.distance;
+            right = arena_printf(arena, "%.*s%s%s", (int)(path - start), start, word, path + have);
+        }
+        pattern += want;
+        path += have;
+    }
+    return *pattern || *path ? NULL : right;
+}
+
+/* The path that a client may have meant: with /v1 before it, or with one word spelt right. */
+static const char *suggest(const char *path, struct arena *arena)
+{
+    struct pair params[REQUEST_MAX_PARAMS];
+    const char *best = NULL, *versioned = arena_printf(arena, "/v1%s", path);
+    size_t n_params, least = SIZE_MAX, distance = 0;
+    for (size_t i = 0; i < n_routes; i++) {
+        if (matches(routes[i].pattern, versioned, arena, params, &n_params))
+            return versioned;
+        const char *right = put_right(routes[i].pattern, path, arena, &distance);
+        if (right && distance < least) {
+            best = right;
+            least = distance;
+        }
+    }
+    return best;
+}
+
 enum status route_find(const char *method, const char *path, struct arena *arena,
                        const struct route **route, struct pair params[REQUEST_MAX_PARAMS],
                        size_t *n_params, char allow[64], struct err *err)
@@ -119,7 +164,12 @@ enum status route_find(const char *method, const char *path, struct arena *arena
     if (allow[0])
         return err_set(err, E_METHOD, "%.20s is not a method of %.200s; it has %s.", method, path,
                        allow);
-    return err_set(err, E_NOT_FOUND, "There is nothing at %.200s.", path);
+    const char *meant = suggest(path, arena);
+    if (meant)
+        return err_set(err, E_NOT_FOUND, "There is nothing at %.200s; did you mean %.200s?", path,
+                       meant);
+    return err_set(err, E_NOT_FOUND,
+                   "There is nothing at %.200s: docs/OPERATIONS.md lists the routes.", path);
 }
 
 /* Whether `name` is one of the words of `list`; offers each to `nearest`. */

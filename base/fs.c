@@ -23,8 +23,12 @@ enum status fs_make_folder(const char *path, struct err *err)
     if (mkdir(path, 0700) == 0)
         return OK;
     struct stat st;
-    if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return OK;
+    if ((errno == EEXIST || errno == ENOTDIR) && stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return OK;
+        return err_set(err, E_INVALID, "%s is a file, where a folder is needed: name another one.",
+                       path);
+    }
     return err_errno(err, "The folder %s could not be made", path);
 }
 

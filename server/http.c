@@ -422,10 +422,7 @@ static void init_calmer(pthread_cond_t *calmer)
 
 enum status http_start(const struct http_options *options, struct http **out, struct err *err)
 {
-    int fd;
-    enum status status = listen_open(options->host, options->port, &fd, err);
-    if (status)
-        return status;
+    int fd = options->listener;
     listen_raise_file_limit(options->max_connections);
     struct http *http = mem_alloc(sizeof(*http));
     http->port = listen_port(fd);

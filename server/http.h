@@ -13,8 +13,7 @@
 struct http;
 
 struct http_options {
-    const char *host; /* an IP address in numbers */
-    int port;         /* 0: any free one */
+    int listener; /* of listen_open; taken by http_start */
     int max_connections;
     const char *const *allowed_hosts; /* borrowed */
     size_t n_allowed_hosts;
@@ -23,7 +22,7 @@ struct http_options {
     struct spool *spool;
 };
 
-/* E_CONFLICT when the port is in use. From here on requests are served. */
+/* From here on requests are served. */
 enum status http_start(const struct http_options *options, struct http **http, struct err *err);
 int http_port(const struct http *http);
 const char *http_library_version(void); /* libmicrohttpd's */

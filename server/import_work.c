@@ -12,8 +12,9 @@
 #include "store/blobs.h"
 #include "store/models.h"
 
-#define IMPORT_SECONDS 600.0
-#define MAX_AT_ONCE    1
+#define IMPORT_SECONDS    600.0
+#define MAX_AT_ONCE       1
+#define MAX_CLASSES_BYTES (16 << 20)
 
 struct import {
     struct work work; /* first */
@@ -165,6 +166,29 @@ const struct work_kind import_kind = {
 /* --- Starting
  * ------------------------------------------------------------------------------------- */
 
+/* Class names go by file, one a line: a message is too small for many. */
+static enum status write_classes(const struct import *import, struct json *document,
+                                 struct err *err)
+{
+    struct buf names;
+    json_set_null(document, "classes");
+    if (!import->ask.classes)
+        return OK;
+    buf_init(&names, MAX_CLASSES_BYTES);
+    json_each(name, import->ask.classes) buf_printf(&names, "%s\n", json_as_string(name, ""));
+    char *path = mem_printf("%s/classes.txt", import->folder);
+    enum status status = OK;
+    if (names.overflow)
+        status = err_set(err, E_TOO_LARGE, "The class names have more than %d MB.",
+                         MAX_CLASSES_BYTES >> 20);
+    else
+        status = fs_write_file(path, names.data, names.len, err);
+    json_set_string(document, "classes_file", path);
+    mem_free(path);
+    buf_deinit(&names);
+    return status;
+}
+
 static struct json *make_document(const struct import *import)
 {
     struct json *document = json_new_object();
@@ -173,10 +197,6 @@ static struct json *make_document(const struct import *import)
     json_set_string(document, "source", import->ask.source);
     json_set_string(document, "out", import->folder);
     json_set_string(document, "architecture", import->ask.architecture);
-    if (import->ask.classes)
-        json_set(document, "classes", json_copy(import->ask.classes));
-    else
-        json_set_null(document, "classes");
     return document;
 }
 
@@ -192,6 +212,8 @@ static void launch(struct supervisor *supervisor, const struct import_ask *ask)
     import->folder = mem_printf("%s/tmp/%s", store_folder(supervisor->store), work->id);
     struct json *document = make_document(import);
     enum status status = fs_make_folder(import->folder, &work->failure);
+    if (status == OK)
+        status = write_classes(import, document, &work->failure);
     if (status == OK)
         status = work_launch(work, NULL, document, &work->failure);
     if (status)

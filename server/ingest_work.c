@@ -200,6 +200,19 @@ static bool ingest_files_are_done(struct work *work)
     return task_is_done(&((struct ingest *)work)->task);
 }
 
+/* What was stored for a row that is gone. */
+static void drop_files(const struct ingest *ingest)
+{
+    struct store *store = ingest->work.supervisor->store;
+    const char *const files[] = {ingest->pack.sha256, ingest->index.sha256};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (!*files[i])
+            continue;
+        blob_settle(store, files[i]);
+        blob_release(store, files[i]);
+    }
+}
+
 static enum status finish(struct ingest *ingest, const struct err *failure, struct err *err)
 {
     struct dataset_row row = ingest->row;
@@ -215,8 +228,10 @@ static enum status finish(struct ingest *ingest, const struct err *failure, stru
     }
     enum status status = dataset_finish(ingest->work.supervisor->store, &row, err);
     mem_free(error);
-    /* Deleted meanwhile: nobody waits for it. */
-    return status == E_NOT_FOUND || status == E_CONFLICT ? OK : status;
+    if (status != E_NOT_FOUND && status != E_CONFLICT)
+        return status;
+    drop_files(ingest); /* deleted meanwhile: nobody waits for it */
+    return OK;
 }
 
 static enum status ingest_settle(struct work *work, struct err *err)
@@ -231,6 +246,8 @@ static enum status ingest_settle(struct work *work, struct err *err)
         failure = &work->failure;
     }
     /* Stopped in the middle: the row stays `processing`, and the next start does it again. */
+    if (ingest->dropped)
+        drop_files(ingest);
     if (ingest->dropped || (!ingest->collecting && (!failure || work->supervisor->stopping)))
         return OK;
     enum status status = finish(ingest, failure, err);

@@ -43,8 +43,10 @@ enum status listen_open(const char *host, int port, int *fd, struct err *err)
     enum status status = *fd < 0 ? err_errno(err, "A socket cannot be made")
                                  : bind_socket(*fd, address, host, port, err);
     freeaddrinfo(address);
-    if (status && *fd >= 0)
+    if (status && *fd >= 0) {
         close(*fd);
+        *fd = -1;
+    }
     return status;
 }
 

@@ -1,6 +1,6 @@
 /* main.c -- thawd: starts the parts in order, waits for a signal, stops them in reverse.
  *
- *     store -> spool, hub -> supervisor, predictor -> http
+ *     listener -> store -> spool, hub -> supervisor, predictor -> http
  *
  * Going down, http is drained first (no handler runs any more), then supervisor and predictor
  * answer what they promised, then http sends that and closes, then the rest follows. */
@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/version.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/hub.h"
+#include "server/listen.h"
 #include "server/predictor.h"
 #include "server/static.h"
 #include "server/supervisor.h"
@@ -33,6 +33,7 @@
 
 struct daemon {
     struct config config;
+    int listener;       /* owned until http has it; -1: none */
     struct arena arena; /* config's and app's texts */
     struct app app;
     const char *engine;
@@ -107,8 +108,7 @@ static enum status start_http(struct daemon *daemon, struct err *err)
 {
     const struct config *config = &daemon->config;
     struct http_options options = {
-        .host = config->host,
-        .port = config->port,
+        .listener = daemon->listener,
         .max_connections = (int)config->max_connections,
         .allowed_hosts = config->allowed_hosts,
         .n_allowed_hosts = config->n_allowed_hosts,
@@ -116,6 +116,7 @@ static enum status start_http(struct daemon *daemon, struct err *err)
         .hub = daemon->hub,
         .spool = daemon->spool,
     };
+    daemon->listener = -1;
     return http_start(&options, &daemon->http, err);
 }
 
@@ -124,13 +125,17 @@ static enum status start(struct daemon *daemon, struct err *err)
     const struct config *config = &daemon->config;
     struct app *app = &daemon->app;
     enum status status = find_engine(daemon, err);
+    /* Before the data directory is made: a port in use leaves nothing behind. Whoever connects
+     * meanwhile waits in the backlog. */
+    if (!status)
+        status = listen_open(config->host, config->port, &daemon->listener, err);
     if (!status)
         status = store_open(config->data, &app->store, err);
     if (status)
         return status;
     app->data = store_folder(app->store);
     app->max_upload = (uint64_t)config->max_upload;
-    app->version = THAW_VERSION;
+    app->version = SERVER_VERSION;
     app->asset = static_asset;
     describe_engine(daemon);
     const char *uploads = arena_printf(&daemon->arena, "%s/uploads", app->data);
@@ -155,6 +160,8 @@ static void stop(struct daemon *daemon)
     if (daemon->predictor)
         predictor_stop(daemon->predictor);
     http_stop(daemon->http);
+    if (daemon->listener >= 0)
+        close(daemon->listener);
     hub_stop(daemon->hub);
     spool_stop(daemon->spool);
     if (daemon->app.store)
@@ -255,7 +262,7 @@ static int run(struct daemon *daemon)
 
 int main(int argc, char **argv)
 {
-    struct daemon daemon = {0};
+    struct daemon daemon = {.listener = -1};
     struct err err = {0};
     int code = EXIT_SUCCESS;
     arena_init(&daemon.arena);
@@ -264,7 +271,7 @@ int main(int argc, char **argv)
     else if (daemon.config.help)
         code = print_help();
     else if (daemon.config.version)
-        printf("thawd %s\n", THAW_VERSION);
+        printf("thawd %s\n", SERVER_VERSION);
     else
         code = run(&daemon);
     arena_deinit(&daemon.arena);

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "server/train_work.h"
 #include "store/datasets.h"
 
@@ -173,22 +174,43 @@ static enum status settle_interrupted(struct train *train, const struct job_row 
     return OK;
 }
 
+/* What a job paused by a full disk says. Owned by the caller, free with mem_free. */
+static char *disk_full_error(const struct train *train)
+{
+    struct err why = {0}, ignored;
+    char room[SIZE_TEXT];
+    uint64_t bytes = 0;
+    fs_free_bytes(train->folder, &bytes, &ignored);
+    err_set(&why, E_NO_SPACE,
+            "The disk was full when a checkpoint was to be written (%s are free now), so the job was "
+            "paused. Nothing before its last checkpoint is lost.",
+            size_text(bytes, room));
+    err_name(&why, "disk_full",
+             "Make room (delete datasets, models or jobs, or free space otherwise), then resume "
+             "the job.");
+    return work_error_json(&why);
+}
+
 /* A full disk loses nothing: the job waits, paused, until somebody made room and resumes it. */
 static enum status settle_disk_full(struct train *train, enum job_status from, struct err *err)
 {
-    static const char data[] = "{\"code\":\"disk_full\",\"detail\":\"The disk is full: the job was "
-                               "paused. Make room, then resume it.\"}";
-    struct event_new event = {.type = "warning", .job = train->work.id, .data = data};
+    char *error = disk_full_error(train);
+    struct event_new event = {.type = "warning", .job = train->work.id, .data = error};
     struct job_report report = {.events = &event, .n_events = 1};
+    struct job_change change = {.error = error};
     enum status status = OK;
-    if (from == JOB_VALIDATING)
-        return settle_failed(train, from, &train->work.failure, err);
     if (from == JOB_RUNNING)
         status = move_to(train, JOB_RUNNING, JOB_PAUSING, NULL, err);
+    if (from == JOB_VALIDATING)
+        status = move_to(train, JOB_VALIDATING, JOB_INTERRUPTED, NULL, err);
     if (status == OK)
         status = job_report(train->work.supervisor->store, train->work.id, &report, true, err);
     if (status == OK)
-        status = move_to(train, JOB_PAUSING, JOB_PAUSED, NULL, err);
+        status = move_to(train, from == JOB_VALIDATING ? JOB_INTERRUPTED : JOB_PAUSING, JOB_PAUSED,
+                         &change, err);
+    if (status == OK)
+        log_event(LOG_WARN, "supervisor", "job paused: the disk is full", "id=%s", train->work.id);
+    mem_free(error);
     return status;
 }
 

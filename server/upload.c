@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/size.h"
 
 #define BUFFER_BYTES  (128 * 1024)
 #define N_HELPERS     2
@@ -106,10 +107,11 @@ enum status spool_check_space(struct spool *spool, uint64_t expected, struct err
         return status;
     if (space >= spool->min_free && space - spool->min_free >= expected)
         return OK;
+    char free_text[SIZE_TEXT], kept[SIZE_TEXT];
     return err_set(err, E_NO_SPACE,
-                   "The disk has %llu MB free, of which %llu MB stay reserved (--min-free): too "
+                   "The disk has %s free, of which %s stay reserved (--min-free): too "
                    "little for this upload. Delete datasets or models, or free space otherwise.",
-                   (unsigned long long)(space >> 20), (unsigned long long)(spool->min_free >> 20));
+                   size_text(space, free_text), size_text(spool->min_free, kept));
 }
 
 /* The helper's part of one buffer, without the lock. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/nearest.h"
 #include "store/blobs.h"
 #include "store/events_write.h"
 
@@ -104,6 +105,23 @@ enum status model_insert(struct store *store, struct model_row *row, struct aren
     return status;
 }
 
+/* What a misspelt name may have meant; NULL when nothing is near. */
+static const char *nearest_name(struct sql *sql, const char *wanted, struct arena *arena)
+{
+    static const struct column column = {"name", COLUMN_TEXT, 0, NULL, 0};
+    static const struct table names = {"models", "model", &column, 1, sizeof(const char *)};
+    struct nearest nearest = {.word = wanted};
+    struct err ignored;
+    void *rows = NULL;
+    size_t n = 0;
+    if (row_list(sql, &names, "ORDER BY seq DESC LIMIT 1000", NULL, 0, arena, &rows, &n,
+                 &ignored) != OK)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        nearest_offer(&nearest, ((const char **)rows)[i]);
+    return nearest.best;
+}
+
 enum status model_get(struct store *store, const char *id_or_name, struct arena *arena,
                       struct model_row *row, struct err *err)
 {
@@ -112,7 +130,11 @@ enum status model_get(struct store *store, const char *id_or_name, struct arena 
     enum status status =
         row_find(sql, &table, "WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
                  SQL_VALUES(sql_text(id_or_name)), arena, row, &found, err);
+    const char *near = status || found ? NULL : nearest_name(sql, id_or_name, arena);
     store_read_done(store, sql);
+    if (near)
+        return err_set(err, E_NOT_FOUND, "There is no model \"%.80s\"; did you mean \"%s\"?",
+                       id_or_name, near);
     if (status == OK && !found)
         return err_set(err, E_NOT_FOUND,
                        "There is no model \"%.80s\": GET /v1/models lists those there are.",

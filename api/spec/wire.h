@@ -38,7 +38,8 @@
  * it reads a byte.
  *   ingest   {verb, upload, out, options, skip:[ordinal...], limits}
  *            -> out/pack, out/index, out/result.json
- *   import   {verb, source, out, architecture|null, classes:[...]|null}
+ *   import   {verb, source, out, architecture|null, classes:[...]|null, classes_file}
+ *            (classes_file: instead of `classes`, a file in `out`, one name a line)
  *            -> out/weights.safetensors, out/result.json {architecture, head, parameters,
  *            groups:[{name, parameters}], classes:[...]|null, n_classes, tensors, image_size,
  *            weights_sha256}

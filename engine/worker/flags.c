@@ -142,14 +142,17 @@ static enum status add_new_file(struct line *line, const struct verb_flag *flag,
         return err_set(err, E_INVALID, "%s %s names no file to make.", flag->name, path);
     char *folder = mem_printf("%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
     char *key = mem_printf("%s_folder", flag->key);
-    enum status status = fs_make_folders(folder, err);
-    char *resolved = status == OK ? realpath(folder, NULL) : NULL;
+    enum status status = OK;
+    char *resolved = realpath(folder, NULL);
     if (resolved) {
         char *whole = mem_printf("%s/%s", resolved, name);
         json_set_string(line->values, key, resolved);
         add_text(line, flag, whole);
         mem_free(whole);
-    } else if (status == OK) {
+    } else if (errno == ENOENT) {
+        status = err_set(err, E_INVALID, "%s %s cannot be made: there is no folder %s.", flag->name,
+                         path, folder);
+    } else {
         status = err_errno(err, "%s %s cannot be made", flag->name, path);
     }
     free(resolved);

@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
-#include "base/version.h"
 #include "engine/worker/flags.h"
 #include "engine/worker/report.h"
 #include "engine/worker/sandbox.h"
@@ -25,8 +24,8 @@
 
 #define SANDBOX_FLAG "--sandbox"
 
-static const struct verb *const verbs[] = {&verb_ingest, &verb_import, &verb_train, &verb_predict,
-                                           &verb_export, &verb_synth,  &verb_bench};
+static const struct verb *const verbs[] = {&verb_ingest,  &verb_import, &verb_train,
+                                           &verb_predict, &verb_synth,  &verb_bench};
 
 /* What stands on the command line beside the verb's own flags. */
 struct options {
@@ -68,7 +67,7 @@ static int print_version(void)
     char walls[128];
     sandbox_probe(&state);
     struct json *version = json_new_object();
-    json_set_string(version, "version", THAW_VERSION);
+    json_set_string(version, "version", ENGINE_VERSION);
     json_set_string(version, "isa", engine_isa());
     json_set_string(version, "sandbox", sandbox_text(&state, walls, sizeof walls));
     struct buf text;
@@ -237,8 +236,12 @@ int main(int argc, char **argv)
         print_help();
         return argc < 2 ? 2 : 0;
     }
-    if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0)
-        return print_version();
+    if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
+        if (argc == 2)
+            return print_version();
+        err_set(&err, E_INVALID, "version takes no flags, so not %.80s.", argv[2]);
+        return usage_error(&err);
+    }
     const struct verb *verb = find_verb(argv[1], &err);
     if (verb && verb->runs_kernels)
         wait_without_spinning(argv);

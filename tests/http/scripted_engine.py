@@ -105,7 +105,11 @@ def import_(wire, document):
         return wire.error(**script["error"])
     content = b"weights " + json.dumps(script).encode()
     named = document.get("architecture") or script.get("architecture", "resnet18")
-    result = {"architecture": named, "parameters": 12, "classes": document.get("classes"),
+    classes = None
+    if document.get("classes_file"):
+        with open(document["classes_file"]) as file:
+            classes = file.read().splitlines()
+    result = {"architecture": named, "parameters": 12, "classes": classes,
               "groups": [{"name": "body", "parameters": 10}, {"name": "head", "parameters": 2}],
               "weights_sha256": hashlib.sha256(content).hexdigest()}
     write(document["out"], "weights.safetensors", content)

@@ -80,6 +80,16 @@ def test_classes_come_by_name_by_text_or_by_file(server):
         assert reply.status_code == 201 and reply.json()["classes"] == ["cat", "dog"]
 
 
+def test_many_class_names_pass(server):
+    names = [f"class number {i} of a long list" for i in range(20000)]
+    files = {"file": ("w.pth", weights()), "classes": ("c.txt", "\n".join(names))}
+    assert server.post("/v1/models", files=files).json()["classes"] == names
+
+
+def test_a_misspelt_model_is_put_right(server):
+    assert 'did you mean "resnet18"?' in problem(server.get("/v1/models/resnt18"), 404)["detail"]
+
+
 @pytest.mark.parametrize("names, word", [("cat\ncat", "twice"), ("", "empty"), ("a\n\nb", "1 to"),
                                          ("x" * 201, "200"), ("a\x00b", "")])
 def test_a_list_of_classes_that_cannot_be_is_refused(server, names, word):

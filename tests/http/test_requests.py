@@ -31,6 +31,9 @@ def test_every_get_has_its_head(server):
 
 def test_an_unknown_path_is_404(server):
     assert "/v1/dataset" in problem(server.get("/v1/dataset"), 404)["detail"]
+    assert "did you mean /v1/datasets?" in problem(server.get("/v1/dataset"), 404)["detail"]
+    assert "mean /v1/jobs/a/events?" in problem(server.get("/v1/jobs/a/evnts"), 404)["detail"]
+    assert "did you mean /v1/jobs?" in problem(server.get("/jobs"), 404)["detail"]
     problem(server.get("/v1/jobs/"), 404)
     problem(server.get("/v1//jobs"), 404)
     problem(server.get("/v1/jobs/job_1/nothing"), 404)

@@ -79,6 +79,14 @@ def test_a_port_in_use_is_one_clear_sentence(tmp_path):
         sentence = refuse("--listen", f"127.0.0.1:{port}", "--data", str(tmp_path / "d"),
                           "--engine", str(SCRIPTED))
     assert str(port) in sentence and "in use" in sentence
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_data_directory_that_is_a_file_is_called_one(tmp_path):
+    (tmp_path / "file").write_text("x")
+    sentence = refuse("--listen", "127.0.0.1:0", "--data", str(tmp_path / "file"), "--engine",
+                      str(SCRIPTED))
+    assert f"{tmp_path / 'file'} is a file" in sentence
 
 
 def test_a_data_directory_of_a_running_server_is_refused(start):

@@ -1,6 +1,7 @@
 """Datasets, imports and predictions whose engines crash, hang and lie; full disks and memories."""
 import json
 import os
+import re
 import pathlib
 import signal
 import subprocess
@@ -207,7 +208,10 @@ def test_a_full_disk_pauses_the_job_and_room_lets_it_go_on(small_disk, start):
     assert server.get("/healthz").status_code == 200
     assert server.get(f"/v1/jobs/{job['id']}").json()["status"] == "running"
     os.unlink(small_disk / "filler")
-    server.wait_job(job["id"], "paused")
+    error = server.wait_job(job["id"], "paused")["error"]
+    assert error["code"] == "disk_full" and "resume" in error["hint"]
     assert events(server, job["id"], "warning")[-1]["code"] == "disk_full"
-    assert ask(server, job, "resume").status_code == 202
+    assert re.search("warn.*the disk is full", server.log)
+    resumed = ask(server, job, "resume")
+    assert resumed.status_code == 202 and resumed.json()["error"] is None
     check_whole(server, job)

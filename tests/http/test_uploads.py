@@ -147,6 +147,16 @@ def test_text_parts_of_a_form_have_a_limit(server):
 # --- What cannot be used
 
 
+def test_a_deleted_dataset_frees_its_space_at_once(start):
+    server = start()
+    def blobs():
+        return [path for path in (server.data / "blobs").rglob("*") if path.is_file()]
+    dataset = server.dataset()
+    assert len(blobs()) == 2
+    assert server.request("DELETE", f"/v1/datasets/{dataset['id']}").status_code == 204
+    assert blobs() == []
+
+
 def test_an_empty_upload_says_what_to_send(server):
     for reply in [post(server, b""), server.post("/v1/datasets?name=x")]:
         assert "curl" in problem(reply, 422)["detail"]

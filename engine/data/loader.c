@@ -36,8 +36,9 @@ struct worker {
 struct loader {
     const struct pack *pack; /* borrowed */
     struct loader_options options;
-    uint32_t *items, *order; /* owned; as given, and as this epoch takes them */
-    int64_t rows;            /* of one epoch: the items, or the items and their views */
+    struct order *order; /* owned: how an epoch takes the items */
+    uint32_t *items;     /* owned; as this epoch takes them */
+    int64_t rows;        /* of one epoch: the items, or the items and their views */
     int64_t steps;
     uint32_t stage, epoch;
 
@@ -129,7 +130,7 @@ static uint32_t item_at(const struct loader *loader, int64_t at, uint64_t *uniqu
 {
     int64_t copies = loader->options.pass == LOADER_VIEWS ? 1 + loader->options.views : 1;
     *unique = copies > 1 ? (uint64_t)(at % copies) : (uint64_t)loader->stage << 32 | loader->epoch;
-    return loader->order[at / copies];
+    return loader->items[at / copies];
 }
 
 /* Called without the lock: decodes item `row` of batch `step` into its slot. */
@@ -217,20 +218,18 @@ static enum status slot_init(struct slot *slot, const struct loader_options *opt
     return OK;
 }
 
-static enum status copy_items(struct loader *loader, const uint32_t *items, struct err *err)
+static enum status make_order(struct loader *loader, const uint32_t *items, struct err *err)
 {
-    size_t n = loader->options.n_items;
-    void *copy, *order;
-    enum status status = mem_try_alloc(n, sizeof *items, "the items of an epoch", &copy, err);
+    const struct loader_options *options = &loader->options;
+    enum sampler sampler = options->pass == LOADER_TRAIN ? options->sampler : SAMPLER_IN_ORDER;
+    void *drawn;
+    enum status status = mem_try_alloc(options->n_items, sizeof *loader->items,
+                                       "the order of an epoch", &drawn, err);
     if (status)
         return status;
-    loader->items = copy;
-    if ((status = mem_try_alloc(n, sizeof *items, "the order of an epoch", &order, err)))
-        return status;
-    loader->order = order;
-    memcpy(loader->items, items, n * sizeof *items);
-    memcpy(loader->order, items, n * sizeof *items);
-    return OK;
+    loader->items = drawn;
+    return order_new(loader->pack, items, options->n_items, sampler, options->seed, &loader->order,
+                     err);
 }
 
 static enum status start_workers(struct loader *loader, struct err *err)
@@ -272,7 +271,7 @@ enum status loader_open(const struct pack *pack, const struct loader_options *op
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->work, NULL);
     pthread_cond_init(&loader->ready, NULL);
-    status = copy_items(loader, options->items, err);
+    status = make_order(loader, options->items, err);
     for (int i = 0; i < N_SLOTS && !status; i++)
         status = slot_init(&loader->slots[i], &loader->options, err);
     if (!status)
@@ -307,7 +306,7 @@ void loader_close(struct loader *loader)
     pthread_mutex_destroy(&loader->lock);
     mem_free(loader->workers);
     mem_free(loader->items);
-    mem_free(loader->order);
+    order_free(loader->order);
     mem_free(loader);
 }
 
@@ -323,17 +322,6 @@ int64_t loader_steps(const struct loader *loader)
 
 /* --- The consumer's side -------------------------------------------------------------------- */
 
-/* Called with the lock, no worker decoding: the order of the epoch that begins. */
-static void draw_order(struct loader *loader)
-{
-    size_t n = loader->options.n_items;
-    memcpy(loader->order, loader->items, n * sizeof *loader->order);
-    if (loader->options.pass != LOADER_TRAIN)
-        return;
-    struct rng rng = rng_stream("order", loader->options.seed, loader->stage, loader->epoch);
-    rng_shuffle(&rng, loader->order, n);
-}
-
 void loader_begin(struct loader *loader, uint32_t stage, uint32_t epoch, int64_t first_step)
 {
     pthread_mutex_lock(&loader->lock);
@@ -342,7 +330,7 @@ void loader_begin(struct loader *loader, uint32_t stage, uint32_t epoch, int64_t
         pthread_cond_wait(&loader->ready, &loader->lock);
     loader->stage = stage;
     loader->epoch = epoch;
-    draw_order(loader);
+    order_draw(loader->order, stage, epoch, loader->items); /* no worker is decoding */
     loader->failed = false;
     loader->claim_row = 0;
     loader->claim_step = first_step < loader->steps ? first_step : loader->steps;

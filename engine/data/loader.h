@@ -1,12 +1,13 @@
 /* loader.h -- batches of a pack, decoded by threads, in an order that the threads cannot change.
  *
- * A training epoch is the items shuffled by rng_stream("order", seed, stage, epoch), cut into
- * batches; the last short one is dropped unless it is the only one. Crops and flips are drawn from
+ * A training epoch is the items as the sampler orders them (order.h), cut into batches; the last
+ * short one is dropped unless it is the only one. Crops and flips are drawn from
  * rng_stream("augment", seed, stage << 32 | epoch, item). A validation pass takes the items in
  * order with the centre crop; its last batch may be short. A pass of views is a validation pass in
  * which each item is followed by `views` augmented copies of itself, drawn from
- * rng_stream("augment", seed, view, item), view = 1... So batch k of an epoch is a pure function of
- * (pack, items, seed, stage, epoch, k), and a resumed run starts at any k.
+ * rng_stream("augment", seed, view, item), view = 1... LOADER_AUGMENTED gives the very pictures of
+ * the training epoch that is begun, but in the items' order and all of them. So batch k of an epoch
+ * is a pure function of (pack, items, seed, stage, epoch, k), and a resumed run starts at any k.
  *
  * Threads: `threads` workers fill a ring of slots, LOADER_AHEAD batches ahead of the one that is
  * lent out. loader.lock guards all that they share and is a leaf. One thread consumes. */
@@ -17,12 +18,12 @@
 
 #include "base/status.h"
 #include "engine/data/augment.h"
+#include "engine/data/order.h"
 #include "engine/data/pack.h"
 
 #define LOADER_AHEAD 2 /* batches decoded ahead of the one that is lent out */
 
-enum loader_pass { LOADER_TRAIN, LOADER_VALID, LOADER_VIEWS };
-enum sampler { SAMPLER_SHUFFLED, SAMPLER_BALANCED };
+enum loader_pass { LOADER_TRAIN, LOADER_VALID, LOADER_VIEWS, LOADER_AUGMENTED };
 
 struct loader_options {
     enum loader_pass pass;
@@ -32,9 +33,9 @@ struct loader_options {
     int size;       /* pictures are (size,size,3) */
     int threads;    /* at least 1 */
     uint64_t seed;
-    struct augment_options augment; /* LOADER_TRAIN and LOADER_VIEWS */
+    struct augment_options augment; /* all passes but LOADER_VALID */
     int views;                      /* LOADER_VIEWS: augmented copies that follow each item */
-    enum sampler sampler;           /* LOADER_TRAIN only */
+    enum sampler sampler;           /* LOADER_TRAIN; the others take the items in order */
 };
 
 struct batch {

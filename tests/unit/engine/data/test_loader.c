@@ -173,6 +173,43 @@ static void every_view_follows_its_plain_picture_and_draws_for_itself(void **sta
     pack_close(pack);
 }
 
+static void an_augmented_pass_has_the_pictures_of_the_training_epoch_in_order(void **state)
+{
+    struct pack *pack = make_pack(state);
+    struct loader *loader = open_loader(pack, options(LOADER_AUGMENTED, 5, 2));
+    struct epoch *train = mem_alloc(sizeof *train), *all = mem_alloc(sizeof *all);
+    struct loader *trainer = open_loader(pack, options(LOADER_TRAIN, 4, 2));
+    read_epoch(trainer, 2, 3, 0, train);
+    read_epoch(loader, 2, 3, 0, all);
+    assert_int_equal(all->n, N);
+    assert_memory_equal(all->items, all_items, sizeof all_items);
+    for (int i = 0; i < train->n; i++)
+        assert_memory_equal(train->images[i], all->images[train->items[i]],
+                            sizeof train->images[i]);
+    loader_close(trainer);
+    loader_close(loader);
+    mem_free(train);
+    mem_free(all);
+    pack_close(pack);
+}
+
+static void a_balanced_epoch_keeps_its_length_and_repeats_itself(void **state)
+{
+    struct pack *pack = make_pack(state);
+    struct loader_options with = options(LOADER_TRAIN, 4, 3);
+    with.sampler = SAMPLER_BALANCED;
+    struct epoch *one = one_epoch(pack, with, 0), *next = one_epoch(pack, with, 1);
+    with.threads = 1;
+    struct epoch *again = one_epoch(pack, with, 0);
+    assert_int_equal(one->n, 20);
+    assert_memory_equal(one, again, sizeof *one);
+    assert_memory_not_equal(one->items, next->items, sizeof one->items);
+    mem_free(one);
+    mem_free(next);
+    mem_free(again);
+    pack_close(pack);
+}
+
 static void validation_pictures_are_those_that_predict_sees(void **state)
 {
     struct pack *pack = make_pack(state);
@@ -333,6 +370,8 @@ int main(void)
         IN_A_FOLDER(a_batch_larger_than_the_items_is_lowered_to_them),
         IN_A_FOLDER(validation_is_in_order_and_ends_with_a_short_batch),
         IN_A_FOLDER(every_view_follows_its_plain_picture_and_draws_for_itself),
+        IN_A_FOLDER(an_augmented_pass_has_the_pictures_of_the_training_epoch_in_order),
+        IN_A_FOLDER(a_balanced_epoch_keeps_its_length_and_repeats_itself),
         IN_A_FOLDER(validation_pictures_are_those_that_predict_sees),
         IN_A_FOLDER(epochs_and_seeds_differ_in_order_and_in_crops),
         IN_A_FOLDER(an_epoch_can_be_begun_at_any_step),

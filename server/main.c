@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/hub.h"
@@ -135,7 +136,7 @@ static enum status start(struct daemon *daemon, struct err *err)
         return status;
     app->data = store_folder(app->store);
     app->max_upload = (uint64_t)config->max_upload;
-    app->version = SERVER_VERSION;
+    app->version = THAW_VERSION;
     app->asset = static_asset;
     describe_engine(daemon);
     const char *uploads = arena_printf(&daemon->arena, "%s/uploads", app->data);
@@ -271,7 +272,7 @@ int main(int argc, char **argv)
     else if (daemon.config.help)
         code = print_help();
     else if (daemon.config.version)
-        printf("thawd %s\n", SERVER_VERSION);
+        printf("thawd %s\n", THAW_VERSION);
     else
         code = run(&daemon);
     arena_deinit(&daemon.arena);

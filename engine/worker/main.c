@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
+#include "base/version.h"
 #include "engine/worker/flags.h"
 #include "engine/worker/report.h"
 #include "engine/worker/sandbox.h"
@@ -24,8 +25,8 @@
 
 #define SANDBOX_FLAG "--sandbox"
 
-static const struct verb *const verbs[] = {&verb_ingest,  &verb_import, &verb_train,
-                                           &verb_predict, &verb_synth,  &verb_bench};
+static const struct verb *const verbs[] = {&verb_ingest, &verb_import, &verb_train, &verb_predict,
+                                           &verb_export, &verb_synth,  &verb_bench};
 
 /* What stands on the command line beside the verb's own flags. */
 struct options {
@@ -67,7 +68,7 @@ static int print_version(void)
     char walls[128];
     sandbox_probe(&state);
     struct json *version = json_new_object();
-    json_set_string(version, "version", ENGINE_VERSION);
+    json_set_string(version, "version", THAW_VERSION);
     json_set_string(version, "isa", engine_isa());
     json_set_string(version, "sandbox", sandbox_text(&state, walls, sizeof walls));
     struct buf text;

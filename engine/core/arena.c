@@ -61,6 +61,28 @@ static size_t place_all(struct buffer **sorted, int n)
     return end;
 }
 
+static enum status allocate_arena(struct plan *plan, struct buffer **sorted, int n, struct err *err)
+{
+    void *arena = NULL;
+    enum status status =
+        mem_try_aligned(plan->arena_floats, sizeof(float), "activations", &arena, err);
+    plan->arena = arena;
+    for (int i = 0; i < n && !status; i++)
+        sorted[i]->data = plan->arena + sorted[i]->offset;
+    return status;
+}
+
+static enum status allocate_persistent(struct plan *plan, struct buffer *buffer, struct err *err)
+{
+    void *data = NULL;
+    plan->persistent_floats += buffer->floats;
+    if (plan->options.dry)
+        return OK;
+    enum status status = mem_try_aligned(buffer->floats, sizeof(float), "weights", &data, err);
+    buffer->data = data;
+    return status;
+}
+
 enum status plan_allocate(struct plan *plan, struct err *err)
 {
     struct buffer **sorted = mem_alloc((size_t)(plan->n_buffers + 1) * sizeof(struct buffer *));
@@ -73,21 +95,10 @@ enum status plan_allocate(struct plan *plan, struct err *err)
     }
     qsort(sorted, (size_t)n, sizeof(struct buffer *), larger_first);
     plan->arena_floats = place_all(sorted, n);
-    void *arena = NULL;
-    enum status status =
-        mem_try_aligned(plan->arena_floats, sizeof(float), "activations", &arena, err);
-    plan->arena = arena;
-    for (int i = 0; i < n && !status; i++)
-        sorted[i]->data = plan->arena + sorted[i]->offset;
+    enum status status = plan->options.dry ? OK : allocate_arena(plan, sorted, n, err);
     mem_free(sorted);
-    for (int i = 0; i < plan->n_buffers && !status; i++) {
-        struct buffer *buffer = &plan->buffers[i];
-        void *data = NULL;
-        if (!buffer->persistent)
-            continue;
-        status = mem_try_aligned(buffer->floats, sizeof(float), "weights", &data, err);
-        buffer->data = data;
-        plan->persistent_floats += buffer->floats;
-    }
+    for (int i = 0; i < plan->n_buffers && !status; i++)
+        if (plan->buffers[i].persistent)
+            status = allocate_persistent(plan, &plan->buffers[i], err);
     return status;
 }

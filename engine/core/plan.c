@@ -140,7 +140,10 @@ static enum status set_trainable(struct plan *plan, struct err *err)
         struct param *param = plan->graph->params[i];
         bool norm = param_is_norm(param) && plan->options.frozen_norm_trains;
         bool trains = !param_is_statistic(param) && (!is_frozen(plan, param->group) || norm);
-        status = param_set_trainable(param, trains, err);
+        if (plan->options.dry)
+            param->trainable = trains;
+        else
+            status = param_set_trainable(param, trains, err);
     }
     return status;
 }
@@ -239,11 +242,11 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
         goto done;
     p->buffers[p->nodes[p->output].buffer].last = p->time;
     status = plan_allocate(p, err);
-    if (!status)
+    if (!status && !p->options.dry)
         status = bind(p, &p->forward, err);
-    if (!status)
+    if (!status && !p->options.dry)
         status = bind(p, &p->backward, err);
-    if (!status)
+    if (!status && !p->options.dry)
         plan_refresh(p);
 done:
     if (status) {

@@ -29,6 +29,8 @@ struct plan_options {
                                 statistics; otherwise they use stored statistics and stay */
     int input_node;  /* start from this node's value in place of the picture; 0 = the picture */
     int output_node; /* PLAN_INFER: end with this node's value; 0 = the graph's output */
+    bool dry;        /* for its bytes, flops and text alone: cannot run, and takes no memory for
+                        activations, gradients and moments */
 };
 
 #define NODE_NONE (-1)
@@ -64,6 +66,9 @@ void plan_backward(struct plan *plan);
 void plan_refresh(struct plan *plan);
 
 size_t plan_bytes(const struct plan *plan); /* arena and scratch, known before the first step */
+/* Multiplications and additions of one step (forward, and backward where it trains), of its
+ * convolutions and linear layers. */
+double plan_flops(const struct plan *plan);
 void plan_print(const struct plan *plan, struct buf *out); /* kernels, layouts, reorders, bytes */
 void plan_hash(const struct plan *plan, char hex[65]);     /* SHA-256 of what plan_print says */
 

@@ -416,7 +416,7 @@ static void a_spec_that_cannot_run_is_refused_before_it_starts(void **state)
             "batch of one item");
     refused(f, "{'model':'thaw-small','stages':[{'epochs':1,'lr':1e-3,'freeze_to':3}]}", NULL,
             "it must be in -3..2");
-    assert_string_equal(f->err.pointer, "/stages/0");
+    assert_string_equal(f->err.pointer, "/stages/0/freeze_to");
     refused(f, "{'model':'thaw-small','stages':[]}", NULL, "1 to 64 stages");
     refused(f, "{'model':'thaw-small','stages':[{'epochs':1,'lr':{'groups':[1,2]}}]}", NULL,
             "3 layer groups");

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -68,20 +69,50 @@ static const struct {
 /* The first n classes of a set make a smaller set of n. */
 struct synth_set {
     const char *name;
-    size_t n;
+    size_t n; /* classes by name; behind them, of each kind, */
     enum class_id classes[MAX_CLASSES];
+    size_t n_forms[N_FORM_KINDS]; /* so many that a number makes */
+};
+
+/* What a class is drawn from. */
+struct subject {
+    uint64_t id; /* of its stream of random numbers */
+    const char *name;
+    outline *outline; /* or NULL: random */
+    pattern *pattern; /* or NULL: plain, or random for a palette */
+    bool is_form;
+    enum form_kind kind;
+    uint64_t number;
 };
 
 static const struct synth_set sets[] = {
-    {"a",
-     14,
-     {DISC, STRIPES, SQUARE, CHECKS, TRIANGLE, DOTS, STAR, WAVES, RING, BRICKS, CROSS, RAYS,
-      CRESCENT, ARROW}},
-    {"b", 6, {HEART, ZIGZAG, HEXAGON, GRID, FRAME, RINGS}},
-    {"shapes",
-     11,
-     {DISC, SQUARE, TRIANGLE, STAR, RING, CROSS, CRESCENT, ARROW, HEART, HEXAGON, FRAME}},
-    {"textures", 9, {STRIPES, CHECKS, DOTS, WAVES, BRICKS, RAYS, ZIGZAG, RINGS, GRID}},
+    {.name = "a",
+     .n = 14,
+     .classes = {DISC, STRIPES, SQUARE, CHECKS, TRIANGLE, DOTS, STAR, WAVES, RING, BRICKS, CROSS,
+                 RAYS, CRESCENT, ARROW}},
+    {.name = "b", .n = 6, .classes = {HEART, ZIGZAG, HEXAGON, GRID, FRAME, RINGS}},
+    {.name = "shapes",
+     .n = 11,
+     .classes = {DISC, SQUARE, TRIANGLE, STAR, RING, CROSS, CRESCENT, ARROW, HEART, HEXAGON,
+                 FRAME}},
+    {.name = "textures",
+     .n = 9,
+     .classes = {STRIPES, CHECKS, DOTS, WAVES, BRICKS, RAYS, ZIGZAG, RINGS, GRID}},
+    {.name = "forms",
+     .n = 14,
+     .classes = {DISC, STRIPES, SQUARE, CHECKS, TRIANGLE, DOTS, STAR, WAVES, RING, BRICKS, CROSS,
+                 RAYS, CRESCENT, ARROW},
+     .n_forms = {[FORM_OUTLINE] = 40, [FORM_PATTERN] = 40, [FORM_PALETTE] = 26}},
+};
+
+static const struct {
+    const char *name;
+    outline *outline;
+    pattern *pattern;
+} kinds[N_FORM_KINDS] = {
+    [FORM_OUTLINE] = {"outline", outline_form, NULL},
+    [FORM_PATTERN] = {"pattern", NULL, pattern_form},
+    [FORM_PALETTE] = {"palette", NULL, NULL},
 };
 
 size_t synth_n_sets(void)
@@ -109,12 +140,41 @@ const char *synth_set_name(const struct synth_set *set)
 
 size_t synth_n_classes(const struct synth_set *set)
 {
-    return set->n;
+    size_t n = set->n;
+    for (int kind = 0; kind < N_FORM_KINDS; kind++)
+        n += set->n_forms[kind];
+    return n;
 }
 
-const char *synth_class_name(const struct synth_set *set, size_t label)
+static struct subject subject_of(const struct synth_set *set, size_t label)
 {
-    return classes[set->classes[label]].name;
+    if (label < set->n) {
+        enum class_id id = set->classes[label];
+        return (struct subject){(uint64_t)id, classes[id].name, classes[id].outline,
+                                classes[id].pattern, .is_form = false};
+    }
+    size_t number = label - set->n;
+    int kind = 0;
+    while (kind < N_FORM_KINDS - 1 && number >= set->n_forms[kind])
+        number -= set->n_forms[kind++];
+    return (struct subject){.id = (uint64_t)(kind + 1) << 32 | number,
+                            .name = kinds[kind].name,
+                            .outline = kinds[kind].outline,
+                            .pattern = kinds[kind].pattern,
+                            .is_form = true,
+                            .kind = (enum form_kind)kind,
+                            .number = number};
+}
+
+struct synth_name synth_class_name(const struct synth_set *set, size_t label)
+{
+    struct synth_name name;
+    struct subject subject = subject_of(set, label);
+    if (subject.is_form)
+        snprintf(name.text, sizeof name.text, "%s-%02d", subject.name, (int)subject.number);
+    else
+        snprintf(name.text, sizeof name.text, "%s", subject.name);
+    return name;
 }
 
 /* --- The scene: everything that is drawn at random -------------------------------------------- */
@@ -153,17 +213,22 @@ static float draw(struct rng *rng, double low, double high)
     return (float)rng_uniform(rng, low, high);
 }
 
-static struct colour draw_colour(struct rng *rng)
+/* Hue (0..6), saturation, value -> RGB. */
+static struct colour colour_of(float hue, float saturation, float value)
 {
-    /* Hue, saturation, value -> RGB. */
-    float hue = draw(rng, 0, 6), saturation = draw(rng, 0.1, 0.95), value = draw(rng, 0.12, 1);
     float channels[3];
     for (int i = 0; i < 3; i++) {
-        float k = fmodf((float)(5 - 2 * i) + hue, 6);
+        float k = fmodf((float)(5 - 2 * i) + hue + 6, 6);
         float part = fmaxf(0, fminf(fminf(k, 4 - k), 1));
         channels[i] = value - value * saturation * part;
     }
     return (struct colour){channels[0], channels[1], channels[2]};
+}
+
+static struct colour draw_colour(struct rng *rng)
+{
+    float hue = draw(rng, 0, 6), saturation = draw(rng, 0.1, 0.95), value = draw(rng, 0.12, 1);
+    return colour_of(hue, saturation, value);
 }
 
 static float difference(struct colour a, struct colour b)
@@ -195,14 +260,24 @@ static void draw_style(struct scene *scene, struct rng *rng)
     }
 }
 
-static void draw_object(struct scene *scene, enum class_id id, struct rng *rng)
+/* The outline or pattern of a form; a palette gets any pattern there is. */
+static void draw_form(struct scene *scene, const struct subject *subject, struct rng *rng)
+{
+    form_draw(&scene->style.form, subject->kind, subject->number, rng);
+    if (subject->kind == FORM_PALETTE && rng_below(rng, 4) > 0)
+        scene->pattern = classes[STRIPES + rng_below(rng, RAYS - STRIPES + 1)].pattern;
+}
+
+static void draw_object(struct scene *scene, const struct subject *subject, struct rng *rng)
 {
     static outline *const carriers[] = {outline_blob, outline_disc, outline_square};
-    bool is_shape = classes[id].outline != NULL;
+    bool is_shape = subject->outline != NULL;
     scene->outline =
-        is_shape ? classes[id].outline : carriers[rng_below(rng, (uint32_t)ARRAY_LEN(carriers))];
-    scene->pattern = classes[id].pattern;
+        is_shape ? subject->outline : carriers[rng_below(rng, (uint32_t)ARRAY_LEN(carriers))];
+    scene->pattern = subject->pattern;
     draw_style(scene, rng);
+    if (subject->is_form)
+        draw_form(scene, subject, rng);
     double turn = rng_uniform(rng, 0, TWO_PI);
     scene->cosine = (float)cos(turn);
     scene->sine = (float)sin(turn);
@@ -232,7 +307,19 @@ static void draw_strokes(struct scene *scene, struct rng *rng)
     }
 }
 
-static void draw_scene(struct scene *scene, enum class_id id, struct rng *rng)
+/* A palette's colours are its own; all others' only differ from what is behind them. */
+static void draw_fill(struct scene *scene, const struct subject *subject, struct rng *rng)
+{
+    const struct form *form = &scene->style.form;
+    scene->fill = draw_contrast(rng, scene->background, 0.16f);
+    scene->second = scene->pattern ? draw_contrast(rng, scene->fill, 0.22f) : scene->fill;
+    if (subject->is_form && subject->kind == FORM_PALETTE) {
+        scene->fill = colour_of(form->hue[0], form->saturation[0], form->value[0]);
+        scene->second = colour_of(form->hue[1], form->saturation[1], form->value[1]);
+    }
+}
+
+static void draw_scene(struct scene *scene, const struct subject *subject, struct rng *rng)
 {
     memset(scene, 0, sizeof *scene);
     scene->background = draw_colour(rng);
@@ -243,9 +330,8 @@ static void draw_scene(struct scene *scene, enum class_id id, struct rng *rng)
     scene->noise_strength = draw(rng, 0, 0.45);
     scene->grain = draw(rng, 0.01, 0.07);
     scene->light = (struct point){draw(rng, -0.35, 0.35), draw(rng, -0.35, 0.35)};
-    draw_object(scene, id, rng);
-    scene->fill = draw_contrast(rng, scene->background, 0.16f);
-    scene->second = scene->pattern ? draw_contrast(rng, scene->fill, 0.22f) : scene->fill;
+    draw_object(scene, subject, rng);
+    draw_fill(scene, subject, rng);
     draw_strokes(scene, rng);
 }
 
@@ -323,9 +409,9 @@ void synth_draw(const struct synth_set *set, size_t label, uint64_t seed, uint64
                 uint8_t *pixels)
 {
     struct scene scene;
-    enum class_id id = set->classes[label];
-    struct rng rng = rng_stream("synth", seed, (uint64_t)id, index);
-    draw_scene(&scene, id, &rng);
+    struct subject subject = subject_of(set, label);
+    struct rng rng = rng_stream("synth", seed, subject.id, index);
+    draw_scene(&scene, &subject, &rng);
     float pixel = 1.0f / (float)size;
     for (int row = 0; row < size; row++) {
         for (int column = 0; column < size; column++, pixels += 3) {

@@ -131,6 +131,11 @@ float outline_blob(struct point p, const struct style *style)
     return length(p) - rim;
 }
 
+float outline_form(struct point p, const struct style *style)
+{
+    return length(p) - form_rim(&style->form, atan2f(p.y, p.x));
+}
+
 /* A wave of period 1 in `t`: a sine, or hardened towards two levels, `duty` of it dark. */
 static float wave(float t, const struct style *style)
 {
@@ -208,6 +213,12 @@ float pattern_rays(struct point p, const struct style *style)
 float pattern_rings(struct point p, const struct style *style)
 {
     return wave(length(p) * style->frequency / 2, style);
+}
+
+float pattern_form(struct point p, const struct style *style)
+{
+    float edge = .1f + .6f * style->softness;
+    return clamp((form_shade(&style->form, p.x, p.y) + .5f - style->duty) / edge + .5f, 0, 1);
 }
 
 void noise_draw(struct noise *noise, struct rng *rng)

@@ -5,7 +5,7 @@
 #ifndef THAW_ENGINE_DATA_SYNTH_PAINT_H
 #define THAW_ENGINE_DATA_SYNTH_PAINT_H
 
-#include "base/rng.h"
+#include "engine/data/synth_form.h"
 
 struct point {
     float x, y;
@@ -13,21 +13,23 @@ struct point {
 
 /* What varies about an object besides its place. */
 struct style {
-    float thickness; /* of rings, crosses, frames: 0..1 */
-    float frequency; /* periods of a pattern across the object */
-    float duty;      /* share of the dark part of a pattern, about .5 */
-    float phase;     /* 0..2 pi */
-    float softness;  /* 0: hard edges in the pattern, 1: sine-like */
-    float wobble[6]; /* of a blob's rim: amplitude and phase of three waves */
+    float thickness;  /* of rings, crosses, frames: 0..1 */
+    float frequency;  /* periods of a pattern across the object */
+    float duty;       /* share of the dark part of a pattern, about .5 */
+    float phase;      /* 0..2 pi */
+    float softness;   /* 0: hard edges in the pattern, 1: sine-like */
+    float wobble[6];  /* of a blob's rim: amplitude and phase of three waves */
+    struct form form; /* of the outline or pattern that a number made */
 };
 
 typedef float outline(struct point p, const struct style *style);
 typedef float pattern(struct point p, const struct style *style);
 
 outline outline_disc, outline_square, outline_triangle, outline_star, outline_ring, outline_cross,
-    outline_crescent, outline_arrow, outline_heart, outline_hexagon, outline_frame, outline_blob;
+    outline_crescent, outline_arrow, outline_heart, outline_hexagon, outline_frame, outline_blob,
+    outline_form;
 pattern pattern_stripes, pattern_checks, pattern_dots, pattern_waves, pattern_bricks, pattern_rays,
-    pattern_zigzag, pattern_rings, pattern_grid;
+    pattern_zigzag, pattern_rings, pattern_grid, pattern_form;
 
 /* Distance from p to the segment a-b. */
 float segment_distance(struct point p, struct point a, struct point b);

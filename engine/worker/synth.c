@@ -86,7 +86,7 @@ static enum status draw_file(struct job *job, size_t label, const char *split, i
                   : image_png_encode(job->pixels, size, size, &job->file, err);
     if (status)
         return status;
-    char *name = mem_printf("%s/%s/%05lld.%s", split, synth_class_name(job->set, label),
+    char *name = mem_printf("%s/%s/%05lld.%s", split, synth_class_name(job->set, label).text,
                             (long long)number, job->jpeg ? "jpg" : "png");
     status = archive_writer_add(job->writer, name, job->file.data, job->file.len, err);
     mem_free(name);
@@ -113,7 +113,7 @@ static void send_result(struct job *job)
     json_set_string(result, "set", synth_set_name(job->set));
     struct json *names = json_set_array(result, "classes");
     for (int64_t i = 0; i < job->classes; i++)
-        json_add_string(names, synth_class_name(job->set, (size_t)i));
+        json_add_string(names, synth_class_name(job->set, (size_t)i).text);
     json_set_integer(result, "train", job->classes * job->per_class);
     json_set_integer(result, "valid", job->classes * job->valid);
     report_send(job->report, result);
@@ -142,9 +142,9 @@ done:
 }
 
 static const struct verb_flag flags[] = {
-    {"--out", "out", FLAG_NEW_FILE, "PATH", "a .zip, .tar or .tar.gz to write, else a folder",
+    {"--out", "out", FLAG_NEW_FILE, "PATH", "a .zip, .tar, .tar.gz or .tar.zst to write, else a folder",
      true},
-    {"--set", "set", FLAG_TEXT, "NAME", "a, b, shapes or textures (a)", false},
+    {"--set", "set", FLAG_TEXT, "NAME", "a, b, shapes, textures or forms (a)", false},
     {"--classes", "classes", FLAG_INTEGER, "N", "the first N classes of the set (all)", false},
     {"--per-class", "per_class", FLAG_INTEGER, "N", "training pictures of a class (100)", false},
     {"--valid", "valid", FLAG_INTEGER, "N", "validation pictures of a class (20)", false},

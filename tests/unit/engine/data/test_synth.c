@@ -43,6 +43,19 @@ static void every_picture_has_something_in_it(void **state)
     }
 }
 
+static void the_set_forms_holds_many_classes_and_none_of_b(void **state)
+{
+    (void)state;
+    const struct synth_set *forms = synth_find_set("forms"), *b = synth_find_set("b");
+    assert_int_equal(synth_n_classes(forms), 120);
+    for (size_t i = 0; i < synth_n_classes(forms); i++)
+        for (size_t k = 0; k < synth_n_classes(b); k++)
+            assert_string_not_equal(synth_class_name(forms, i).text, synth_class_name(b, k).text);
+    assert_string_equal(synth_class_name(forms, 13).text, "arrow");
+    assert_string_equal(synth_class_name(forms, 14).text, "outline-00");
+    assert_string_equal(synth_class_name(forms, 119).text, "palette-25");
+}
+
 static void the_sets_a_and_b_share_no_class(void **state)
 {
     (void)state;
@@ -51,7 +64,7 @@ static void the_sets_a_and_b_share_no_class(void **state)
     assert_int_equal(synth_n_classes(b), 6);
     for (size_t i = 0; i < synth_n_classes(a); i++)
         for (size_t k = 0; k < synth_n_classes(b); k++)
-            assert_string_not_equal(synth_class_name(a, i), synth_class_name(b, k));
+            assert_string_not_equal(synth_class_name(a, i).text, synth_class_name(b, k).text);
     assert_null(synth_find_set("c"));
 }
 
@@ -60,6 +73,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_picture_is_drawn_the_same_again_and_every_number_differs),
         cmocka_unit_test(every_picture_has_something_in_it),
+        cmocka_unit_test(the_set_forms_holds_many_classes_and_none_of_b),
         cmocka_unit_test(the_sets_a_and_b_share_no_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

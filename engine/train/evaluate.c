@@ -172,7 +172,7 @@ static void tell_end(struct evaluate *e, const struct warnings *warnings,
     struct json *header = header_new("result");
     json_set_number(header, "valid_loss", scores->loss);
     json_set_number(header, "accuracy", scores->accuracy);
-    json_set_number(header, "error_rate", 1 - scores->accuracy);
+    json_set_number(header, "error_rate", scores->error_rate);
     send(e, header);
 }
 

@@ -99,12 +99,17 @@ static void list_name(struct listing *listing, const char *name)
 {
     if (listing->n < SHOWN)
         buf_printf(&listing->text, "%s\"%.60s\"", listing->n ? ", " : "", name);
-    else if (listing->n == SHOWN)
-        buf_puts(&listing->text, ", ...");
     listing->n++;
 }
 
-static enum status refuse(const struct listing *missing, const struct pack *pack,
+static const char *list_end(struct listing *listing)
+{
+    if (listing->n > SHOWN)
+        buf_printf(&listing->text, " and %lld more", (long long)listing->n - SHOWN);
+    return listing->text.data;
+}
+
+static enum status refuse(struct listing *missing, const struct pack *pack,
                           const struct name *names, int64_t n, struct err *err)
 {
     struct listing known = {0};
@@ -115,8 +120,8 @@ static enum status refuse(const struct listing *missing, const struct pack *pack
            "%lld of the data set's %u classes are unknown to the model: %s. Its own %lld are %s. "
            "Name the data set's folders as the model names its classes, or use the task "
            "\"predict\", which needs no labels.",
-           (long long)missing->n, pack_n_classes(pack), missing->text.data, (long long)n,
-           known.text.data);
+           (long long)missing->n, pack_n_classes(pack), list_end(missing), (long long)n,
+           list_end(&known));
     buf_deinit(&known.text);
     return E_INVALID;
 }
@@ -161,7 +166,7 @@ static void warn_of_unused(const struct name *names, int64_t n, const bool *used
         warnings_add(warnings, "classes_not_in_dataset",
                      "The data set lacks %lld of the model's %lld classes (%s): the scores say "
                      "nothing about them.",
-                     (long long)unused.n, (long long)n, unused.text.data);
+                     (long long)unused.n, (long long)n, list_end(&unused));
     buf_deinit(&unused.text);
 }
 

@@ -1,5 +1,6 @@
 #include "engine/train/part_file.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -11,8 +12,14 @@ enum status part_file_open(struct part_file *part, const char *folder, const cha
 {
     part->end = mem_printf("%s/%s", folder, name);
     part->path = mem_printf("%s/%s.part", folder, name);
-    part->file = fopen(part->path, "we");
-    return part->file ? OK : err_errno(err, "The file %s could not be made", part->path);
+    int fd = open(part->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    part->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (part->file)
+        return OK;
+    enum status status = err_errno(err, "The file %s could not be made", part->path);
+    if (fd >= 0)
+        close(fd);
+    return status;
 }
 
 enum status part_file_check(const struct part_file *part, struct err *err)

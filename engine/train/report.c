@@ -281,9 +281,12 @@ struct run_report_scores run_report_scores(const struct run_report *report)
 {
     double n = (double)report->n;
     int64_t right = report->options.multilabel ? report->multilabel.right : report->confusion.right;
+    if (report->n == 0)
+        return (struct run_report_scores){0, NAN, NAN, NAN};
     return (struct run_report_scores){.n = report->n,
-                                      .loss = report->n > 0 ? report->loss / n : NAN,
-                                      .accuracy = report->n > 0 ? (double)right / n : NAN};
+                                      .loss = report->loss / n,
+                                      .accuracy = (double)right / n,
+                                      .error_rate = (double)(report->n - right) / n};
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */

@@ -64,7 +64,8 @@ void run_report_close(struct run_report *report); /* NULL is fine */
 /* Of the rows added so far that have a label; NaN before the first. */
 struct run_report_scores {
     int64_t n;
-    double loss, accuracy; /* multi-label: mean binary cross-entropy, subset accuracy */
+    double loss;                 /* multi-label: mean binary cross-entropy */
+    double accuracy, error_rate; /* multi-label: of the whole set of labels */
 };
 struct run_report_scores run_report_scores(const struct run_report *report);
 

@@ -33,10 +33,7 @@ static double accuracy(const struct view *view)
 
 static double error_rate(const struct view *view)
 {
-    const struct confusion *confusion = &view->report->confusion;
-    return is_single(view) && confusion->n > 0
-               ? (double)(confusion->n - confusion->right) / (double)confusion->n
-               : NAN;
+    return is_single(view) ? run_report_scores(view->report).error_rate : NAN;
 }
 
 static double subset_accuracy(const struct view *view)

@@ -32,6 +32,7 @@ struct predict_ask {
     const void *image;   /* the encoded bytes, at most WIRE_MAX_IMAGE */
     size_t image_bytes;
     int top_k;
+    bool tta; /* test-time augmentation */
     /* Called exactly once, on any thread, perhaps before `predict` returns. `predictions` is
      * [{label, probability}] and valid during the call only; NULL when status is not OK. */
     void (*done)(void *arg, enum status status, const struct json *predictions,

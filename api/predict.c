@@ -126,6 +126,20 @@ static void answered(void *argument, enum status status, const struct json *pred
 
 /* --- The request ------------------------------------------------------------------------------ */
 
+/* What is asked of every picture. */
+struct wish {
+    const char *weights; /* path */
+    int64_t top_k;
+    bool tta;
+};
+
+static enum status read_wish(const struct request *request, struct wish *wish, struct err *err)
+{
+    enum status status =
+        request_integer(request, "top_k", 1, MAX_TOP_K, DEFAULT_TOP_K, &wish->top_k, err);
+    return status ? status : request_bool(request, "tta", false, &wish->tta, err);
+}
+
 static enum status weights_of(struct app *app, const struct request *request, const char **id,
                               const char **sha256, struct err *err)
 {
@@ -151,13 +165,29 @@ static enum status weights_of(struct app *app, const struct request *request, co
                    row.name);
 }
 
+/* Pictures are the body itself, or a form's parts called "file". */
+static enum status check_parts(const struct request *request, struct err *err)
+{
+    for (size_t i = 0; i < request->n_uploads; i++)
+        if (request->body == BODY_FORM && strcmp(request->uploads[i].part, "file") != 0)
+            return err_set(
+                err, E_INVALID,
+                "The form has a file part \"%.80s\"; pictures are parts called \"file\": "
+                "curl -F file=@a.jpg -F file=@b.jpg.",
+                request->uploads[i].part);
+    if (request->n_uploads > 0)
+        return OK;
+    return err_set(err, E_INVALID,
+                   "The form has no file: send pictures as parts called \"file\", with an @ before "
+                   "the path: curl -F file=@photo.jpg.");
+}
+
 static enum status map_pictures(const struct request *request, struct prediction *prediction,
                                 struct err *err)
 {
-    enum status status = OK;
-    if (request->n_uploads == 0)
-        return err_set(err, E_INVALID,
-                       "The form has no file: send pictures as curl -F file=@photo.jpg does.");
+    enum status status = check_parts(request, err);
+    if (status)
+        return status;
     prediction->n = request->n_uploads;
     prediction->pictures =
         arena_alloc(request->arena, prediction->n * sizeof(*prediction->pictures));
@@ -170,16 +200,21 @@ static enum status map_pictures(const struct request *request, struct prediction
 
 /* After the first ask nothing of the prediction may be touched but through its own picture: the
  * last answer may have come and the request be gone. So all asks are made before. */
-static void ask_all(struct app *app, struct prediction *prediction, const char *weights, int top_k)
+static void ask_all(struct app *app, struct prediction *prediction, const struct wish *wish)
 {
     size_t n = prediction->n;
     struct picture *pictures = prediction->pictures;
     atomic_init(&prediction->left, n);
     for (size_t i = 0; i < n; i++) {
         pictures[i].prediction = prediction;
-        pictures[i].ask = (struct predict_ask){prediction->model, weights, pictures[i].image,
-                                               pictures[i].bytes, top_k,   answered,
-                                               &pictures[i]};
+        pictures[i].ask = (struct predict_ask){.model = prediction->model,
+                                               .weights = wish->weights,
+                                               .image = pictures[i].image,
+                                               .image_bytes = pictures[i].bytes,
+                                               .top_k = (int)wish->top_k,
+                                               .tta = wish->tta,
+                                               .done = answered,
+                                               .arg = &pictures[i]};
     }
     for (size_t i = 0; i < n; i++)
         app->ports.predict(app->ports.predictor, &pictures[i].ask);
@@ -191,10 +226,9 @@ enum status models_predict(struct app *app, const struct request *request, struc
     struct prediction *prediction = arena_alloc(request->arena, sizeof(*prediction));
     *prediction = (struct prediction){.request = request, .reply = reply};
     char *path = arena_alloc(request->arena, 4096);
+    struct wish wish = {.weights = path};
     const char *sha256;
-    int64_t top_k;
-    enum status status =
-        request_integer(request, "top_k", 1, MAX_TOP_K, DEFAULT_TOP_K, &top_k, err);
+    enum status status = read_wish(request, &wish, err);
     if (!status)
         status = weights_of(app, request, &prediction->model, &sha256, err);
     if (!status)
@@ -202,6 +236,6 @@ enum status models_predict(struct app *app, const struct request *request, struc
     if (!status)
         status = map_pictures(request, prediction, err);
     if (!status)
-        ask_all(app, prediction, path, (int)top_k);
+        ask_all(app, prediction, &wish);
     return status;
 }

@@ -50,6 +50,17 @@ enum status request_integer(const struct request *request, const char *name, int
     return OK;
 }
 
+enum status request_bool(const struct request *request, const char *name, bool fallback,
+                         bool *value, struct err *err)
+{
+    const char *text = request_value(request, name);
+    bool is_true = text ? !strcmp(text, "true") : fallback;
+    if (text && !is_true && strcmp(text, "false") != 0)
+        return err_set(err, E_SYNTAX, "%s is \"%.40s\"; it takes true or false.", name, text);
+    *value = is_true;
+    return OK;
+}
+
 /* Whether one element of Accept ("text/csv;q=0.5") names `type` and does not forbid it. */
 static bool element_names(const char *element, size_t len, const char *type)
 {

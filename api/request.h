@@ -84,6 +84,10 @@ const char *request_field(const struct request *request, const char *name); /* f
 enum status request_integer(const struct request *request, const char *name, int64_t low,
                             int64_t high, int64_t fallback, int64_t *value, struct err *err);
 
+/* The parameter or field as true or false, `fallback` when absent; E_SYNTAX for any other text. */
+enum status request_bool(const struct request *request, const char *name, bool fallback,
+                         bool *value, struct err *err);
+
 /* Whether the Accept header prefers `type` ("text/csv") to JSON: named there with q > 0. */
 bool request_accepts(const struct request *request, const char *type);
 

@@ -61,7 +61,7 @@ const struct route routes[] = {
     {"GET", "/v1/models/{id}/weights", models_weights, SCOPE_READ, BODY_NONE, 0, "format",
      "a model's weights as a safetensors file"},
     {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD,
-     ROUTE_DEFERS | ROUTE_IMAGES, "top_k", "classifies one picture, or several in a form"},
+     ROUTE_DEFERS | ROUTE_IMAGES, "top_k tta", "classifies one picture, or several in a form"},
     {"GET", "/v1/checkpoints/{id}/weights", checkpoint_weights, SCOPE_READ, BODY_NONE, 0, "format",
      "a checkpoint's weights as a safetensors file"},
 };

@@ -138,6 +138,7 @@ static bool give(struct resident *resident, const struct ask *ask)
     json_set_string(header, "type", "predict");
     json_set_integer(header, "id", ask->id);
     json_set_integer(header, "top_k", ask->given.top_k);
+    json_set_bool(header, "tta", ask->given.tta);
     enum status status =
         child_send(resident->child, header, ask->given.image, ask->given.image_bytes, &err);
     json_free(header);

@@ -5,6 +5,7 @@
 #include "engine/data/jpeg.h"
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,19 +27,50 @@ struct decoder {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     jmp_buf failed;
+    bool has_header; /* jpeg_read_header is over */
     struct err *err; /* borrowed */
     enum status status;
 };
 
 typedef enum status body(struct decoder *decoder, void *argument);
 
+/* What libjpeg's words mean to whoever sent the file; all others are damage. */
+static const struct {
+    int code;
+    const char *meaning;
+} meanings[] = {
+    {JERR_INPUT_EMPTY, "the file is cut off"},
+    {JERR_INPUT_EOF, "the file is cut off"},
+    {JWRN_JPEG_EOF, "the file is cut off"},
+    {JWRN_HIT_MARKER, "the file is cut off or damaged"},
+    {JERR_NO_IMAGE, "it holds no picture"},
+    {JERR_EMPTY_IMAGE, "it holds no picture"},
+    {JERR_SOF_UNSUPPORTED, "it is of a rare kind (lossless or hierarchical) that is not read"},
+    {JERR_ARITH_NOTIMPL, "it is of a rare kind (arithmetic coding) that is not read"},
+    {JERR_BAD_PRECISION, "it has more than 8 bits a colour, which is not read"},
+    {JERR_CONVERSION_NOTIMPL, "its colours are of a kind that is not read"},
+};
+
 static void on_error(j_common_ptr cinfo)
 {
     struct decoder *decoder = cinfo->client_data;
-    char reason[JMSG_LENGTH_MAX];
-    cinfo->err->format_message(cinfo, reason);
-    enum status status = cinfo->err->msg_code == JERR_OUT_OF_MEMORY ? E_NO_SPACE : E_INVALID;
-    decoder->status = err_set(decoder->err, status, "The JPEG cannot be decoded: %s.", reason);
+    int code = cinfo->err->msg_code;
+    if (code == JERR_OUT_OF_MEMORY) {
+        decoder->status = err_set(decoder->err, E_NO_SPACE, "There is no memory to decode a JPEG.");
+        longjmp(decoder->failed, 1);
+    }
+    size_t i = 0;
+    while (i < ARRAY_LEN(meanings) && meanings[i].code != code)
+        i++;
+    char words[JMSG_LENGTH_MAX];
+    cinfo->err->format_message(cinfo, words);
+    if (i < ARRAY_LEN(meanings))
+        decoder->status = err_set(decoder->err, E_INVALID, "The JPEG cannot be decoded: %s.",
+                                  meanings[i].meaning);
+    else
+        decoder->status =
+            err_set(decoder->err, E_INVALID,
+                    "The JPEG cannot be decoded: its data are damaged (libjpeg: %s).", words);
     longjmp(decoder->failed, 1);
 }
 
@@ -52,8 +84,9 @@ static bool loses_data(j_common_ptr cinfo)
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:
         return true;
-    case JWRN_JPEG_EOF:
-        return jpeg_has_multiple_scans((j_decompress_ptr)cinfo);
+    case JWRN_JPEG_EOF: /* in the header libjpeg cannot be asked for scans, and all is lost */
+        return !((const struct decoder *)cinfo->client_data)->has_header ||
+               jpeg_has_multiple_scans((j_decompress_ptr)cinfo);
     default:
         return false;
     }
@@ -90,6 +123,7 @@ static void attempt(struct decoder *decoder, const uint8_t *bytes, size_t len, b
     jpeg_mem_src(cinfo, bytes, len);
     jpeg_save_markers(cinfo, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(cinfo, TRUE);
+    decoder->has_header = true;
     decoder->status = run(decoder, argument);
 }
 

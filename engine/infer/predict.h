@@ -1,10 +1,12 @@
 /* predict.h -- a model that is loaded and answers.
  *
- * A predictor holds one graph and plans for 1, 4 and 16 rows that share its parameters; a batch of
- * n images runs on the smallest plan that holds it, its unused rows ignored. */
+ * A predictor holds one graph and plans for 1, 4 and 16 rows that share its parameters; rows run
+ * on the smallest plan that holds them, its unused rows ignored. An image is one row, with
+ * test-time augmentation one a view more. */
 #ifndef THAW_ENGINE_INFER_PREDICT_H
 #define THAW_ENGINE_INFER_PREDICT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +27,7 @@ const char *predictor_plan_hash(const struct predictor *predictor);            /
 struct predict_item {
     const void *bytes; /* an encoded image; borrowed */
     size_t len;
+    bool tta;             /* with test-time augmentation (tta.h) */
     float *probabilities; /* (classes): filled where status is OK; borrowed */
     enum status status;   /* an image that cannot be read says why in err, the others go on */
     struct err err;

@@ -35,17 +35,21 @@ static void batch_clear(struct batch *batch)
     batch->n = 0;
 }
 
-/* Takes id and bytes. */
-static void batch_add(struct batch *batch, int64_t classes, struct json *id, int64_t top_k,
-                      char *bytes, size_t len)
+/* Takes id and bytes; `wish` holds top_k and tta. */
+static void batch_add(struct batch *batch, int64_t classes, struct json *id,
+                      const struct json *wish, char *bytes, size_t len)
 {
+    int64_t top_k = json_integer(wish, "top_k", DEFAULT_TOP_K);
     size_t i = batch->n++;
     int64_t most = classes < MAX_TOP_K ? classes : MAX_TOP_K;
     batch->ids[i] = id;
     batch->top_k[i] = top_k < 1 ? 1 : top_k > most ? most : top_k;
     batch->bytes[i] = bytes;
-    batch->items[i] = (struct predict_item){
-        .bytes = bytes, .len = len, .probabilities = batch->probabilities + (int64_t)i * classes};
+    batch->items[i] =
+        (struct predict_item){.bytes = bytes,
+                              .len = len,
+                              .tta = json_bool(wish, "tta", false),
+                              .probabilities = batch->probabilities + (int64_t)i * classes};
 }
 
 static void set_predictions(struct json *header, const struct predictor *predictor,
@@ -109,8 +113,7 @@ static enum status receive_batch(struct report *report, const struct predictor *
             return OK;
         if (frame.header && strcmp(json_string(frame.header, "type", ""), "predict") == 0) {
             batch_add(batch, predictor_n_classes(predictor),
-                      json_copy(json_get(frame.header, "id")),
-                      json_integer(frame.header, "top_k", DEFAULT_TOP_K), frame.payload,
+                      json_copy(json_get(frame.header, "id")), frame.header, frame.payload,
                       frame.payload_len);
             frame.payload = NULL;
         }
@@ -131,15 +134,15 @@ static enum status serve(struct report *report, struct predictor *predictor, str
 /* --- by hand ---------------------------------------------------------------------------------- */
 
 static enum status add_file(struct batch *batch, const struct predictor *predictor,
-                            const struct json *path, int64_t top_k, struct err *err)
+                            const struct json *path, const struct json *document, struct err *err)
 {
     struct buf bytes;
     buf_init(&bytes, WIRE_MAX_IMAGE);
     enum status status = fs_read_file(json_as_string(path, ""), &bytes, err);
     size_t len = bytes.len;
     if (status == OK)
-        batch_add(batch, predictor_n_classes(predictor), json_copy(path), top_k, buf_take(&bytes),
-                  len);
+        batch_add(batch, predictor_n_classes(predictor), json_copy(path), document,
+                  buf_take(&bytes), len);
     buf_deinit(&bytes);
     return status;
 }
@@ -147,11 +150,10 @@ static enum status add_file(struct batch *batch, const struct predictor *predict
 static enum status predict_files(struct report *report, struct predictor *predictor,
                                  const struct json *document, struct batch *batch, struct err *err)
 {
-    int64_t top_k = json_integer(document, "top_k", DEFAULT_TOP_K);
     enum status status = OK;
     json_each(path, json_get(document, "images"))
     {
-        status = add_file(batch, predictor, path, top_k, err);
+        status = add_file(batch, predictor, path, document, err);
         if (status != OK)
             break;
         if (batch->n == PREDICT_MAX_BATCH)
@@ -192,6 +194,8 @@ static const struct verb_flag flags[] = {
     {"--weights", "weights", FLAG_INPUT, "FILE", "a model: imported or trained", true},
     {"--image", "images", FLAG_INPUTS, "FILE", "an image to name", false},
     {"--top-k", "top_k", FLAG_INTEGER, "K", "labels an image, most probable first (5)", false},
+    {"--tta", "tta", FLAG_SWITCH, NULL, "averages over augmented views, five times the work",
+     false},
     {"--threads", "threads", FLAG_INTEGER, "N", "of the kernels (all cores)", false},
 };
 

@@ -151,6 +151,9 @@ def texts():
             b"filename=\"a \\\"x\\\".zip\"\r\n"
             b"Content-Type: application/zip\r\n\r\nPK\r\n--\r\n-b\r\n--b--\r\n")
     write("multipart", "form", b"\x23" + body)
+    write("labels", "csv", b"\0path,label,split\r\n\"a/1.png\",\"x;y\",valid\n2.png,x,\n")
+    write("labels", "groups", b"\2fname,labels,is_valid,group\n1.png,x,True,p1\n")
+    write("labels", "lines", b"\1{\"file_name\": \"1.png\", \"label\": [\"x\", 2]}\n")
 
 
 if __name__ == "__main__":

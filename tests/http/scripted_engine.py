@@ -6,7 +6,8 @@ metadata.script. So tests of the server need no images, no network and no time. 
   ingest   {"classes": [...], "items": N, "delay": S, "error": {...}}      anything else: no archive
   import   {"architecture": A, "delay": S, "error": {...}}                 anything else: no weights
   train    {"steps": N, "delay": S a step, "error": {"at": step, ...}, "die": step}
-  predict  the picture's bytes: "bad..." is refused, else the label is their first 20 bytes"""
+  predict  the picture's bytes: "bad..." is refused, else the label is their first 20 bytes, and
+           " in views" where tta is asked for"""
 import hashlib
 import json
 import os
@@ -207,6 +208,7 @@ def predict(wire, document):
                       detail="The picture is damaged.")
             continue
         label = image[:20].decode("latin-1")
+        label += " in views" if header["tta"] else ""
         guesses = [{"label": label, "probability": .75}, {"label": "other", "probability": .25}]
         wire.send("prediction", id=header["id"], predictions=guesses[:header["top_k"]])
 

@@ -182,6 +182,24 @@ def test_top_k_says_how_many(server, model):
         problem(server.post(f"/v1/models/{model}/predict?top_k={bad}", b"cat"), 422)
 
 
+def test_tta_is_true_or_false(server, model):
+    for wish, label in [("true", "cat in views"), ("false", "cat")]:
+        reply = server.post(f"/v1/models/{model}/predict?tta={wish}", b"cat")
+        assert reply.json()["predictions"][0]["label"] == label
+    form = {"tta": (None, "true"), "file": ("a.jpg", b"cat")}
+    reply = server.post(f"/v1/models/{model}/predict", files=form)
+    assert reply.json()["predictions"][0]["label"] == "cat in views"
+    for bad in ["", "1", "yes", "TRUE", "4"]:
+        detail = problem(server.post(f"/v1/models/{model}/predict?tta={bad}", b"cat"), 400)["detail"]
+        assert "true or false" in detail
+
+
+def test_a_form_whose_part_has_another_name_is_told_the_name(server, model):
+    for part in ["data", "image"]:
+        reply = server.post(f"/v1/models/{model}/predict", files={part: ("a.jpg", b"cat")})
+        assert 'called "file"' in problem(reply, 422)["detail"]
+
+
 def test_several_pictures_of_a_form_are_answered_in_order(server, model):
     files = [("file", (f"{i}.jpg", f"picture {i}".encode())) for i in range(30)]
     reply = server.post(f"/v1/models/{model}/predict", files=files)

@@ -13,6 +13,7 @@
 #include "engine/data/png.h"
 #include "engine/format/model_file.h"
 #include "engine/infer/predict.h"
+#include "engine/infer/tta.h"
 #include "engine/zoo/zoo.h"
 
 #define SIDE    48
@@ -129,6 +130,58 @@ static void an_answer_is_the_same_alone_and_in_any_batch(void **state)
     }
 }
 
+static void views_are_mixed_into_the_answer_and_change_nobody_elses(void **state)
+{
+    struct fixture *f = *state;
+    float plain[PREDICT_MAX_BATCH][CLASSES], mixed[CLASSES];
+    predictor_run(f->predictor, f->items, PREDICT_MAX_BATCH);
+    memcpy(plain, f->probabilities, sizeof plain);
+    f->items[3].tta = true;
+    predictor_run(f->predictor, &f->items[3], 1);
+    memcpy(mixed, f->probabilities[3], sizeof mixed);
+    float sum = 0, change = 0;
+    for (int k = 0; k < CLASSES; k++) {
+        sum += mixed[k];
+        change += fabsf(mixed[k] - plain[3][k]);
+    }
+    assert_true(fabsf(sum - 1) < 1e-5f && change > 1e-6f);
+    for (int i = 0; i < PREDICT_MAX_BATCH; i++)
+        f->items[i].tta = i % 2; /* 48 rows: three runs of the largest plan */
+    predictor_run(f->predictor, f->items, PREDICT_MAX_BATCH);
+    for (int i = 0; i < PREDICT_MAX_BATCH; i++)
+        for (int k = 0; k < CLASSES; k++)
+            assert_true(i % 2 || fabsf(f->probabilities[i][k] - plain[i][k]) < 1e-5f);
+    for (int k = 0; k < CLASSES; k++)
+        assert_true(fabsf(f->probabilities[3][k] - mixed[k]) < 1e-5f);
+}
+
+static void the_mix_is_a_quarter_plain_and_the_rest_the_views_mean(void **state)
+{
+    (void)state;
+    float plain[2] = {0.4f, 0.6f};
+    const float sum[2] = {3.2f, 0.8f};
+    tta_mix(plain, sum, 4, 2);
+    assert_true(fabsf(plain[0] - (0.75f * 0.8f + 0.25f * 0.4f)) < 1e-6f);
+    assert_true(fabsf(plain[1] - (0.75f * 0.2f + 0.25f * 0.6f)) < 1e-6f);
+    tta_mix(plain, sum, 0, 2);
+    assert_true(fabsf(plain[0] - 0.7f) < 1e-6f);
+}
+
+static void views_differ_from_each_other_and_never_from_themselves(void **state)
+{
+    (void)state;
+    struct augment views[TTA_VIEWS];
+    for (int i = 0; i < TTA_VIEWS; i++) {
+        struct augment again = tta_view(500, 375, i);
+        views[i] = tta_view(500, 375, i);
+        assert_int_equal(views[i].crop.x, again.crop.x);
+        assert_true(views[i].angle == again.angle && views[i].zoom_x == again.zoom_x);
+        assert_int_equal(views[i].crop.width, 375);
+        for (int k = 0; k < i; k++)
+            assert_true(views[i].zoom_x != views[k].zoom_x);
+    }
+}
+
 static void a_bad_image_fails_alone(void **state)
 {
     struct fixture *f = *state;
@@ -139,6 +192,7 @@ static void a_bad_image_fails_alone(void **state)
     f->items[1].bytes = "no image at all";
     f->items[1].len = 15;
     f->items[3].len = 0;
+    f->items[0].tta = true;
     predictor_run(f->predictor, f->items, 4);
     assert_int_equal(f->items[0].status, E_INVALID);
     assert_int_equal(f->items[1].status, E_INVALID);
@@ -215,6 +269,10 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_is_the_same_alone_and_in_any_batch, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(views_are_mixed_into_the_answer_and_change_nobody_elses,
+                                        set_up, tear_down),
+        cmocka_unit_test(the_mix_is_a_quarter_plain_and_the_rest_the_views_mean),
+        cmocka_unit_test(views_differ_from_each_other_and_never_from_themselves),
         cmocka_unit_test_setup_teardown(a_bad_image_fails_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_original_classifier_predicts_as_well, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_model_is_refused, set_up, tear_down),

@@ -20,9 +20,10 @@ static enum status find_file(const struct request *request, struct upload **file
     }
     if (*file && (*file)->bytes > 0)
         return OK;
-    return err_set(err, E_INVALID,
-                   "The upload is empty: send a zip, tar or tar.gz of pictures as the body "
-                   "(curl --data-binary @data.zip) or as a form (curl -F file=@data.zip).");
+    return err_set(
+        err, E_INVALID,
+        "The upload is empty: send a zip, tar, tar.gz or tar.zst of pictures as the body "
+        "(curl --data-binary @data.zip) or as a form (curl -F file=@data.zip).");
 }
 
 static const char *choose_name(const struct request *request, const struct upload *file)
@@ -39,6 +40,32 @@ static const char *last_segment(const char *path)
     return slash ? slash + 1 : path;
 }
 
+#define MAX_OPTION 1000 /* bytes */
+
+/* The parse options as one text: with the bytes they are the dataset's identity. What they say is
+ * the engine's to judge. */
+static enum status read_options(const struct request *request, const char **options,
+                                struct err *err)
+{
+    static const char *const names[] = {"label_regex", "label_column", "group_regex",
+                                        "group_column"};
+    struct json *object = json_new_object();
+    enum status status = OK;
+    for (size_t i = 0; !status && i < ARRAY_LEN(names); i++) {
+        const char *value = request_value(request, names[i]);
+        if (value && (!*value || strlen(value) > MAX_OPTION))
+            status = err_set(err, E_INVALID, "%s has %zu bytes: 1 to %d are allowed.", names[i],
+                             strlen(value), MAX_OPTION);
+        else if (value)
+            json_set_string(object, names[i], value);
+    }
+    char *text = json_text(object);
+    *options = arena_strdup(request->arena, text);
+    mem_free(text);
+    json_free(object);
+    return status;
+}
+
 enum status datasets_post(struct app *app, const struct request *request, struct reply *reply,
                           struct err *err)
 {
@@ -51,12 +78,13 @@ enum status datasets_post(struct app *app, const struct request *request, struct
     struct dataset_row row = {
         .name = choose_name(request, file),
         .kind = "image",
-        .options = "{}",
         .upload = stored,
         .bytes = (int64_t)file->bytes,
         .sha256 = file->sha256,
     };
     status = check_label(row.name, "dataset's name", err);
+    if (!status)
+        status = read_options(request, &row.options, err);
     if (!status)
         status = dataset_insert(app->store, &row, request->arena, &created, err);
     if (status)

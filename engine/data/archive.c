@@ -57,7 +57,8 @@ static enum status damaged(struct archive_reader *reader, struct err *err)
 
 static enum status not_an_archive(struct err *err)
 {
-    err_set(err, E_INVALID, "The upload is not an archive: a zip, tar or tar.gz was expected.");
+    err_set(err, E_INVALID,
+            "The upload is not an archive: a zip, tar, tar.gz or tar.zst was expected.");
     err_name(err, "not_an_archive", NULL);
     return E_INVALID;
 }
@@ -87,8 +88,9 @@ static enum status open_archive(struct archive_reader *reader, struct err *err)
     struct archive *archive = reader->archive;
     if (!archive || archive_read_support_format_zip(archive) != ARCHIVE_OK ||
         archive_read_support_format_tar(archive) != ARCHIVE_OK ||
-        archive_read_support_filter_gzip(archive) != ARCHIVE_OK)
-        return err_set(err, E_INTERNAL, "libarchive has no zip, tar or gzip.");
+        archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(archive) != ARCHIVE_OK)
+        return err_set(err, E_INTERNAL, "libarchive has no zip, tar, gzip or zstd.");
     enum status status = check_zip_end(reader, err);
     if (status)
         return status;
@@ -108,7 +110,8 @@ enum status archive_reader_open(int fd, const struct archive_limits *limits,
     if (!S_ISREG(stat.st_mode))
         return err_set(err, E_INVALID, "The upload is not a regular file.");
     if (stat.st_size == 0) {
-        err_set(err, E_INVALID, "The upload is empty; send a zip, tar or tar.gz of pictures.");
+        err_set(err, E_INVALID,
+                "The upload is empty; send a zip, tar, tar.gz or tar.zst of pictures.");
         err_name(err, "empty_upload", NULL);
         return E_INVALID;
     }

@@ -1,5 +1,5 @@
-/* archive.h -- members of an uploaded zip, tar or tar.gz, one after the other (the library is known
- * to archive.c alone).
+/* archive.h -- members of an uploaded zip, tar, tar.gz or tar.zst, one after the other (the library
+ * is known to archive.c alone).
  *
  * Only those formats are enabled. Names are data, never paths: nothing is ever opened by them. A
  * member that cannot be used says so in `refusal` and the archive goes on; a status is the

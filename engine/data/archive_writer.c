@@ -43,10 +43,20 @@ static int set_tgz(struct archive *archive)
     return result != ARCHIVE_OK ? result : set_tar_gzip(archive);
 }
 
+static int set_tar_zstd(struct archive *archive)
+{
+    int result = set_tar(archive);
+    return result != ARCHIVE_OK ? result : archive_write_add_filter_zstd(archive);
+}
+
 static const struct {
     const char *ending;
     int (*set)(struct archive *);
-} kinds[] = {{".zip", set_zip}, {".tar", set_tar}, {".tar.gz", set_tgz}, {".tgz", set_tgz}};
+} kinds[] = {{".zip", set_zip},
+             {".tar", set_tar},
+             {".tar.gz", set_tgz},
+             {".tgz", set_tgz},
+             {".tar.zst", set_tar_zstd}};
 
 static size_t find_kind(const char *target)
 {

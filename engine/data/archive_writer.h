@@ -1,4 +1,5 @@
-/* archive_writer.h -- writes files into a zip, a tar, a tar.gz or a folder, by the target's name.
+/* archive_writer.h -- writes files into a zip, a tar, a tar.gz, a tar.zst or a folder, by the
+ * target's name.
  *
  * The same files give the same bytes: times and owners are fixed. An archive is written beside its
  * target and renamed when it is closed; closing without finishing leaves nothing. */
@@ -11,7 +12,7 @@
 
 struct archive_writer;
 
-/* A target that ends in .zip, .tar, .tar.gz or .tgz is a file, every other a folder. */
+/* A target that ends in .zip, .tar, .tar.gz, .tgz or .tar.zst is a file, every other a folder. */
 enum status archive_writer_open(const char *target, struct archive_writer **writer,
                                 struct err *err);
 /* `name` is ours: relative, without "..". */

@@ -7,15 +7,14 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/data/layout.h"
 
 struct arranging {
     struct pack_writer *writer;
-    arrange_rejected *rejected;
+    label_table_rejected *rejected;
     void *context;
     uint32_t *order; /* owned; items by path, without those whose name came before */
     uint32_t n;
-    struct layout layout;
+    struct labelling *labelling; /* borrowed */
     struct arrangement *result;
     uint32_t capacity; /* of class_names */
 };
@@ -58,37 +57,31 @@ static enum status sort_items(struct arranging *arranging, struct err *err)
     return OK;
 }
 
-static void find_layout(struct arranging *arranging)
+static enum status begin_labelling(struct arranging *arranging, struct err *err)
 {
     struct layout_finder finder;
     layout_finder_init(&finder);
     for (uint32_t i = 0; i < arranging->n; i++)
         layout_finder_offer(&finder, pack_writer_path(arranging->writer, arranging->order[i]));
-    arranging->layout = layout_found(&finder);
+    return labelling_begin(arranging->labelling, layout_found(&finder), arranging->rejected,
+                           arranging->context, err);
 }
 
-static enum status add_class(struct arranging *arranging, const struct place *place,
+/* --- Classes -------------------------------------------------------------------------------- */
+
+static enum status add_class(struct arranging *arranging, const char *name, size_t len,
                              struct err *err)
 {
     struct arrangement *result = arranging->result;
-    if (result->n_classes > 0) { /* items are sorted, so a class's mostly stand together */
-        const char *last = result->class_names[result->n_classes - 1];
-        if (strlen(last) == place->class_len &&
-            memcmp(last, place->class_name, place->class_len) == 0)
-            return OK;
-    }
-    if (result->n_classes == PACK_MAX_CLASSES) {
-        err_set(err, E_TOO_LARGE, "The archive has more than %d class folders.", PACK_MAX_CLASSES);
-        err_name(err, "archive_limit", NULL);
-        return E_TOO_LARGE;
-    }
+    if (len > PACK_MAX_NAME)
+        return err_set(err, E_INVALID, "A class's name has more than %d bytes: \"%.60s...\".",
+                       PACK_MAX_NAME, name);
     if (result->n_classes == arranging->capacity) {
         arranging->capacity = arranging->capacity ? arranging->capacity * 2 : 64;
         result->class_names =
             mem_realloc(result->class_names, arranging->capacity * sizeof *result->class_names);
     }
-    result->class_names[result->n_classes++] =
-        mem_printf("%.*s", (int)place->class_len, place->class_name);
+    result->class_names[result->n_classes++] = mem_printf("%.*s", (int)len, name);
     return OK;
 }
 
@@ -97,63 +90,136 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The classes of the training items, sorted, each once. */
-static enum status collect_classes(struct arranging *arranging, struct err *err)
+/* Sorts the names and drops those that are there twice. */
+static void sort_classes(struct arrangement *result)
 {
-    struct arrangement *result = arranging->result;
-    enum status status = OK;
-    for (uint32_t i = 0; i < arranging->n && !status; i++) {
-        struct place place = layout_place(&arranging->layout,
-                                          pack_writer_path(arranging->writer, arranging->order[i]));
-        if (!place.refusal && place.split == SPLIT_TRAIN)
-            status = add_class(arranging, &place, err);
-    }
-    if (status || result->n_classes == 0)
-        return status;
-    qsort(result->class_names, result->n_classes, sizeof(char *), compare_names);
-    uint32_t kept = 1;
-    for (uint32_t i = 1; i < result->n_classes; i++) {
-        if (strcmp(result->class_names[i], result->class_names[kept - 1]) == 0)
+    uint32_t kept = 0;
+    if (result->n_classes)
+        qsort(result->class_names, result->n_classes, sizeof(char *), compare_names);
+    for (uint32_t i = 0; i < result->n_classes; i++) {
+        if (kept > 0 && strcmp(result->class_names[i], result->class_names[kept - 1]) == 0)
             mem_free(result->class_names[i]);
         else
             result->class_names[kept++] = result->class_names[i];
     }
     result->n_classes = kept;
-    return OK;
 }
 
-/* The number of a class, or PACK_NO_LABEL. */
-static int32_t find_class(const struct arrangement *result, const char *name)
+/* The number of a class, or PACK_NO_LABEL. The classes are sorted. */
+static int32_t find_class(const struct arrangement *result, const char *name, size_t len)
 {
+    char *key = mem_printf("%.*s", (int)len, name);
     char *const *found =
         result->n_classes == 0
             ? NULL
-            : bsearch(&name, result->class_names, result->n_classes, sizeof(char *), compare_names);
+            : bsearch(&key, result->class_names, result->n_classes, sizeof(char *), compare_names);
+    mem_free(key);
     return found ? (int32_t)(found - result->class_names) : PACK_NO_LABEL;
 }
 
-static void place_item(struct arranging *arranging, uint32_t item)
+/* The classes of a training item, as far as they are new; sorted now and then, so that a million
+ * items of ten classes take ten names. */
+static enum status collect_item(struct arranging *arranging, uint32_t item, uint32_t *sorted,
+                                struct err *err)
 {
     struct arrangement *result = arranging->result;
+    struct place place;
+    uint64_t group;
+    enum status status = labelling_place(
+        arranging->labelling, pack_writer_path(arranging->writer, item), &place, &group, err);
+    size_t at = 0, len;
+    const char *name;
+    while (!status && !place.refusal && place.split == SPLIT_TRAIN &&
+           labelling_next(arranging->labelling, &place, &at, &name, &len))
+        status = add_class(arranging, name, len, err);
+    if (status || result->n_classes < 2 * *sorted + 1024)
+        return status;
+    sort_classes(result);
+    *sorted = result->n_classes;
+    return OK;
+}
+
+static enum status collect_classes(struct arranging *arranging, struct err *err)
+{
+    struct arrangement *result = arranging->result;
+    enum status status = OK;
+    uint32_t sorted = 0;
+    for (uint32_t i = 0; i < arranging->n && !status; i++)
+        status = collect_item(arranging, arranging->order[i], &sorted, err);
+    if (status)
+        return status;
+    sort_classes(result);
+    if (result->n_classes <= PACK_MAX_CLASSES)
+        return OK;
+    err_set(err, E_TOO_LARGE, "The archive has %u classes; a data set has at most %d.",
+            result->n_classes, PACK_MAX_CLASSES);
+    err_name(err, "archive_limit", NULL);
+    return E_TOO_LARGE;
+}
+
+/* --- Items ---------------------------------------------------------------------------------- */
+
+/* The labels of a place as numbers, ascending and different; those that no training item has are
+ * left out. */
+static uint32_t find_labels(const struct arranging *arranging, const struct place *place,
+                            uint32_t *labels)
+{
+    size_t at = 0, len;
+    const char *name;
+    uint32_t n = 0;
+    while (n < PACK_MAX_LABELS && labelling_next(arranging->labelling, place, &at, &name, &len)) {
+        int32_t label = find_class(arranging->result, name, len);
+        uint32_t k = n;
+        if (label == PACK_NO_LABEL)
+            continue;
+        while (k > 0 && labels[k - 1] > (uint32_t)label)
+            k--;
+        if (k > 0 && labels[k - 1] == (uint32_t)label)
+            continue;
+        memmove(labels + k + 1, labels + k, (n - k) * sizeof *labels);
+        labels[k] = (uint32_t)label;
+        n++;
+    }
+    return n;
+}
+
+static enum status label_item(struct arranging *arranging, uint32_t item, struct place *place,
+                              struct err *err)
+{
+    uint32_t labels[PACK_MAX_LABELS + 1];
     struct pack_record *record = pack_writer_item(arranging->writer, item);
-    struct place place =
-        layout_place(&arranging->layout, pack_writer_path(arranging->writer, item));
     record->label = PACK_NO_LABEL;
-    if (!place.refusal && place.split != SPLIT_UNLABELLED) {
-        char name[PACK_MAX_NAME + 1];
-        snprintf(name, sizeof name, "%.*s", (int)place.class_len, place.class_name);
-        record->label = find_class(result, name);
-        if (record->label == PACK_NO_LABEL)
-            place.refusal = "Its class has no training picture.";
-        else
-            result->class_items[record->label]++;
-    }
-    if (place.refusal) {
+    if (place->refusal || place->split == SPLIT_UNLABELLED)
+        return OK;
+    uint32_t n = find_labels(arranging, place, labels);
+    for (uint32_t i = 0; i < n; i++)
+        arranging->result->class_items[labels[i]]++;
+    if (arranging->labelling->several)
+        return pack_writer_set_labels(arranging->writer, item, labels, n, err);
+    if (n > 0)
+        record->label = (int32_t)labels[0];
+    else
+        place->refusal = "Its class has no training picture.";
+    return OK;
+}
+
+static enum status place_item(struct arranging *arranging, uint32_t item, struct err *err)
+{
+    const char *path = pack_writer_path(arranging->writer, item);
+    struct place place;
+    uint64_t group;
+    enum status status = labelling_place(arranging->labelling, path, &place, &group, err);
+    if (!status)
+        status = label_item(arranging, item, &place, err);
+    if (!status && place.refusal) {
         reject(arranging, item, place.refusal);
-        return;
+        return OK;
     }
-    record->split = (uint8_t)place.split;
-    result->split_items[place.split]++;
+    if (!status && group != 0)
+        status = pack_writer_set_group(arranging->writer, item, group, err);
+    pack_writer_item(arranging->writer, item)->split = (uint8_t)place.split;
+    arranging->result->split_items[place.split]++;
+    return status;
 }
 
 #define EXPECTED                                                                                   \
@@ -176,22 +242,28 @@ static enum status check_result(const struct arrangement *result, struct err *er
     return E_INVALID;
 }
 
-enum status arrange(struct pack_writer *writer, arrange_rejected *rejected, void *context,
-                    struct arrangement *arrangement, struct err *err)
+enum status arrange(struct pack_writer *writer, struct labelling *labelling,
+                    label_table_rejected *rejected, void *context, struct arrangement *arrangement,
+                    struct err *err)
 {
-    struct arranging arranging = {
-        .writer = writer, .rejected = rejected, .context = context, .result = arrangement};
+    struct arranging arranging = {.writer = writer,
+                                  .labelling = labelling,
+                                  .rejected = rejected,
+                                  .context = context,
+                                  .result = arrangement};
     memset(arrangement, 0, sizeof *arrangement);
     enum status status = sort_items(&arranging, err);
     if (status)
         goto done;
-    find_layout(&arranging);
-    if ((status = collect_classes(&arranging, err)))
+    if ((status = begin_labelling(&arranging, err)) || (status = collect_classes(&arranging, err)))
         goto done;
     arrangement->class_items =
         mem_alloc(((size_t)arrangement->n_classes + 1) * sizeof *arrangement->class_items);
-    for (uint32_t i = 0; i < arranging.n; i++)
-        place_item(&arranging, arranging.order[i]);
+    for (uint32_t i = 0; i < arranging.n && !status; i++)
+        status = place_item(&arranging, arranging.order[i], err);
+    if (status)
+        goto done;
+    labelling_end(labelling, rejected, context);
     status = check_result(arrangement, err);
 done:
     if (status)

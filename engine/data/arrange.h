@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/data/labelling.h"
 #include "engine/data/pack.h"
 
 struct arrangement {
@@ -17,14 +18,13 @@ struct arrangement {
     uint64_t split_items[N_SPLITS];
 };
 
-/* Hears of every item that has no place; its path is borrowed for the call. */
-typedef void arrange_rejected(void *context, const char *path, const char *reason);
-
-/* Sets split and label of every item of `writer`; N_SPLITS for those that are rejected.
+/* Sets split, labels and group of every item of `writer`; N_SPLITS for those that have no place:
+ * `rejected` hears of them.
  * E_INVALID: no usable picture (err->code no_images), none to train on (no_training_images), or one
  * class only (one_class). */
-enum status arrange(struct pack_writer *writer, arrange_rejected *rejected, void *context,
-                    struct arrangement *arrangement, struct err *err);
+enum status arrange(struct pack_writer *writer, struct labelling *labelling,
+                    label_table_rejected *rejected, void *context, struct arrangement *arrangement,
+                    struct err *err);
 void arrangement_deinit(struct arrangement *arrangement);
 
 #endif

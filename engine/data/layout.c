@@ -21,17 +21,21 @@ static size_t folder_len(const char *path)
     return slash ? (size_t)(slash - path) : 0;
 }
 
-static bool find_split(const char *path, enum pack_split *split)
+bool layout_split_named(const char *name, size_t len, enum pack_split *split)
 {
-    size_t len = folder_len(path);
     for (size_t i = 0; i < ARRAY_LEN(split_names); i++) {
         if (strlen(split_names[i].folder) != len ||
-            strncasecmp(path, split_names[i].folder, len) != 0)
+            strncasecmp(name, split_names[i].folder, len) != 0)
             continue;
         *split = split_names[i].split;
         return true;
     }
     return false;
+}
+
+static bool find_split(const char *path, enum pack_split *split)
+{
+    return layout_split_named(path, folder_len(path), split);
 }
 
 void layout_finder_init(struct layout_finder *finder)
@@ -63,6 +67,12 @@ struct layout layout_found(const struct layout_finder *finder)
     bool encloses = finder->common > 0 && finder->deep && !finder->splits_outside;
     return (struct layout){.enclosing = encloses ? finder->common + 1 : 0,
                            .splits = encloses ? finder->splits_inside : finder->splits_outside};
+}
+
+bool layout_split(const struct layout *layout, const char *path, enum pack_split *split)
+{
+    return layout->splits && strlen(path) > layout->enclosing &&
+           find_split(path + layout->enclosing, split);
 }
 
 struct place layout_place(const struct layout *layout, const char *path)

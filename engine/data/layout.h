@@ -21,8 +21,8 @@ struct layout {
 struct place {
     enum pack_split split;
     const char *class_name; /* in the path, not terminated; NULL: unlabelled */
-    size_t class_len;
-    const char *refusal; /* NULL, or one sentence: why the item has no place */
+    size_t class_len;       /* (labelling.h: elsewhere too, and of several classes) */
+    const char *refusal;    /* NULL, or one sentence: why the item has no place */
 };
 
 /* All paths are offered, and stay where they are, before the layout is asked for. */
@@ -36,6 +36,10 @@ struct layout_finder {
 void layout_finder_init(struct layout_finder *finder);
 void layout_finder_offer(struct layout_finder *finder, const char *path);
 struct layout layout_found(const struct layout_finder *finder);
+
+/* Is this what a split is called? And the split whose folder a path lies in, if any. */
+bool layout_split_named(const char *name, size_t len, enum pack_split *split);
+bool layout_split(const struct layout *layout, const char *path, enum pack_split *split);
 
 struct place layout_place(const struct layout *layout, const char *path);
 

@@ -23,6 +23,7 @@ struct pack {
     const struct pack_class *classes;  /* in the map */
     const struct pack_record *records; /* in the map */
     const uint32_t *label_sets;        /* in the map */
+    const uint64_t *groups;            /* in the map */
     const char *strings;               /* in the map */
 };
 
@@ -43,10 +44,13 @@ static bool part_fits(const struct pack_header *header, uint64_t offset, uint64_
            n <= (header->index_bytes - offset) / size;
 }
 
-static bool label_sets_fit(const struct pack_header *header)
+static bool parts_of_2_fit(const struct pack_header *header)
 {
     return header->version == 1 ||
-           part_fits(header, header->label_sets_offset, header->label_sets_len, sizeof(uint32_t));
+           (part_fits(header, header->label_sets_offset, header->label_sets_len,
+                      sizeof(uint32_t)) &&
+            part_fits(header, header->groups_offset, header->n_groups, sizeof(uint64_t)) &&
+            (header->n_groups == 0 || header->n_groups == header->n_items));
 }
 
 static enum status check_header(const struct pack *pack, uint64_t pack_size, struct err *err)
@@ -70,7 +74,7 @@ static enum status check_header(const struct pack *pack, uint64_t pack_size, str
     if (!part_fits(header, header->classes_offset, header->n_classes, sizeof(struct pack_class)) ||
         !part_fits(header, header->records_offset, header->n_items, sizeof(struct pack_record)) ||
         !part_fits(header, header->strings_offset, header->strings_len, 1) ||
-        !label_sets_fit(header) || header->strings_len == 0)
+        !parts_of_2_fit(header) || header->strings_len == 0)
         return damaged(err, "a part of it lies outside the file");
     /* With a terminator at the very end, strlen stays inside wherever it begins. */
     if (pack->map[header->strings_offset + header->strings_len - 1] != '\0')
@@ -222,6 +226,7 @@ enum status pack_open_fds(int pack_fd, int index_fd, struct pack **out, struct e
     pack->classes = (const void *)(pack->map + pack->header.classes_offset);
     pack->records = (const void *)(pack->map + pack->header.records_offset);
     pack->label_sets = (const void *)(pack->map + pack->header.label_sets_offset);
+    pack->groups = (const void *)(pack->map + pack->header.groups_offset);
     pack->strings = (const char *)pack->map + pack->header.strings_offset;
     if ((status = check_classes(pack, err)) || (status = check_records(pack, err)))
         goto done;
@@ -312,6 +317,16 @@ uint32_t pack_labels(const struct pack *pack, uint32_t item, const uint32_t **la
 bool pack_is_multilabel(const struct pack *pack)
 {
     return pack->header.label_sets_len > 0;
+}
+
+uint64_t pack_group(const struct pack *pack, uint32_t item)
+{
+    return pack->header.n_groups > 0 ? pack->groups[item] : 0;
+}
+
+bool pack_has_groups(const struct pack *pack)
+{
+    return pack->header.n_groups > 0;
 }
 
 enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err)

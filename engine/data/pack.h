@@ -7,10 +7,11 @@
  *     classes  n_classes x {u64 offset, u64 length} into the strings
  *     records  n_items x struct pack_record, sorted by path
  *     labels   version 2: sets of labels, u32 each: how many, then the classes, ascending
+ *     groups   version 2: none, or n_items x u64: items with one number belong together
  *     strings  UTF-8, each followed by a NUL that its length does not count
  *
- * Version 2 is written only where items have several labels, or may have none; the record then
- * says where the item's set is. Version 1 has a header of 72 bytes and one label an item.
+ * Version 2 is written only where items have several labels, or may have none (the record then says
+ * where the item's set is), or groups. Version 1 has a header of 72 bytes and one label an item.
  *
  * pack_open maps the index and proves all of it before it returns: every offset within its part,
  * labels and sets within the classes, names UTF-8, items inside the pack without overlap, paths
@@ -71,6 +72,11 @@ const char *pack_item_path(const struct pack *pack, uint32_t item); /* borrowed,
 uint32_t pack_labels(const struct pack *pack, uint32_t item, const uint32_t **labels);
 bool pack_is_multilabel(const struct pack *pack); /* some item has a set of labels */
 
+/* What must not be divided between training and validation (a patient, a video) has one number;
+ * 0: the item belongs to nothing. */
+uint64_t pack_group(const struct pack *pack, uint32_t item);
+bool pack_has_groups(const struct pack *pack);
+
 /* The bytes of an item into `bytes`, which holds pack_item(...)->size. */
 enum status pack_read(const struct pack *pack, uint32_t item, void *bytes, struct err *err);
 
@@ -94,6 +100,9 @@ const char *pack_writer_path(const struct pack_writer *writer, uint32_t item);
  * replace its `label`, and what was set before. E_INTERNAL if they are not so. */
 enum status pack_writer_set_labels(struct pack_writer *writer, uint32_t item,
                                    const uint32_t *labels, uint32_t n, struct err *err);
+/* Once every item has been added; `group` is as in pack_group. */
+enum status pack_writer_set_group(struct pack_writer *writer, uint32_t item, uint64_t group,
+                                  struct err *err);
 /* class_names are sorted and different, and so are the paths: E_INTERNAL if not. */
 enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
                                uint32_t n_classes, struct err *err);

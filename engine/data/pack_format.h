@@ -20,6 +20,7 @@ struct pack_header {
     uint64_t index_bytes; /* of the whole file: a cut one is seen at once */
     /* from version 2 on */
     uint64_t label_sets_offset, label_sets_len; /* a count of u32 */
+    uint64_t groups_offset, n_groups;           /* as many as items, or none */
 };
 
 #define PACK_HEADER_BYTES_1 72
@@ -28,7 +29,7 @@ struct pack_class {
     uint64_t offset, len; /* in the strings */
 };
 
-_Static_assert(sizeof(struct pack_header) == 88, "the index header is 88 bytes");
+_Static_assert(sizeof(struct pack_header) == 104, "the index header is 104 bytes");
 _Static_assert(offsetof(struct pack_header, label_sets_offset) == PACK_HEADER_BYTES_1,
                "version 1 ends where version 2 goes on");
 _Static_assert(sizeof(struct pack_class) == 16, "a class entry is 16 bytes");

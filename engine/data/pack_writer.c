@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/data/pack_format.h"
 
-#define OUT_BUFFER         (1u << 20)           /* index bytes collected before each write */
+#define OUT_BUFFER         (1u << 20) /* index bytes collected before each write */
 #define PACK_MAX_SET_BYTES (1u << 30) /* a multiple of 8: so padding always fits */
 
 struct pack_writer {
@@ -22,6 +22,7 @@ struct pack_writer {
     uint64_t bytes;        /* appended to the pack */
     struct buf strings;    /* paths, then class names, terminated */
     struct buf label_sets; /* u32: how many, then the labels; again and again */
+    uint64_t *groups;      /* owned; of each item, NULL: none has one */
 };
 
 struct pack_writer *pack_writer_new(int pack_fd, int index_fd)
@@ -39,6 +40,7 @@ void pack_writer_free(struct pack_writer *writer)
     if (!writer)
         return;
     mem_free(writer->records);
+    mem_free(writer->groups);
     buf_deinit(&writer->strings);
     buf_deinit(&writer->label_sets);
     mem_free(writer);
@@ -137,6 +139,22 @@ enum status pack_writer_set_labels(struct pack_writer *writer, uint32_t item,
     return OK;
 }
 
+enum status pack_writer_set_group(struct pack_writer *writer, uint32_t item, uint64_t group,
+                                  struct err *err)
+{
+    void *block;
+    if (!writer->groups) {
+        enum status status =
+            mem_try_alloc(writer->n, sizeof *writer->groups, "the groups", &block, err);
+        if (status)
+            return status;
+        writer->groups = block;
+        memset(block, 0, writer->n * sizeof *writer->groups);
+    }
+    writer->groups[item] = group;
+    return OK;
+}
+
 static int compare_paths(const void *a, const void *b, void *context)
 {
     const struct pack_writer *writer = context;
@@ -196,6 +214,8 @@ static enum status write_index(struct pack_writer *writer, const struct pack_hea
         status = put(writer, &out, &writer->records[order[i]], sizeof *writer->records, err);
     if (!status)
         status = put(writer, &out, writer->label_sets.data, writer->label_sets.len, err);
+    for (uint32_t i = 0; i < header->n_groups && !status; i++)
+        status = put(writer, &out, &writer->groups[order[i]], sizeof *writer->groups, err);
     if (!status)
         status = put(writer, &out, writer->strings.data, writer->strings.len, err);
     if (!status)
@@ -212,6 +232,21 @@ static void pad_label_sets(struct pack_writer *writer)
         buf_append(&writer->label_sets, &none, sizeof none);
 }
 
+/* Where each part stands; the header has the counts. */
+static void place_parts(struct pack_header *header)
+{
+    bool first = header->version == 1;
+    header->classes_offset = first ? PACK_HEADER_BYTES_1 : sizeof *header;
+    header->records_offset = header->classes_offset + header->n_classes * sizeof(struct pack_class);
+    uint64_t end = header->records_offset + header->n_items * sizeof(struct pack_record);
+    header->label_sets_offset = end;
+    end += header->label_sets_len * sizeof(uint32_t);
+    header->groups_offset = end;
+    end += header->n_groups * sizeof(uint64_t);
+    header->strings_offset = end;
+    header->index_bytes = end + header->strings_len;
+}
+
 static enum status sync_file(int fd, struct err *err)
 {
     return fsync(fd) == 0 ? OK : err_errno(err, "The data set cannot be written to disk");
@@ -220,8 +255,9 @@ static enum status sync_file(int fd, struct err *err)
 enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
                                uint32_t n_classes, struct err *err)
 {
+    bool second = writer->label_sets.len > 0 || writer->groups;
     struct pack_header header = {.magic = PACK_MAGIC,
-                                 .version = writer->label_sets.len ? PACK_VERSION : 1,
+                                 .version = second ? PACK_VERSION : 1,
                                  .record_bytes = sizeof(struct pack_record)};
     pad_label_sets(writer);
     struct pack_class *classes = mem_alloc((n_classes + 1) * sizeof *classes);
@@ -240,17 +276,10 @@ enum status pack_writer_finish(struct pack_writer *writer, const char *const *cl
         goto done;
     header.n_classes = n_classes;
     header.pack_bytes = writer->bytes;
-    header.classes_offset = header.version == 1 ? PACK_HEADER_BYTES_1 : sizeof header;
-    header.records_offset = header.classes_offset + n_classes * sizeof *classes;
-    uint64_t end = header.records_offset + (uint64_t)header.n_items * sizeof(struct pack_record);
-    if (header.version > 1) {
-        header.label_sets_offset = end;
-        header.label_sets_len = writer->label_sets.len / sizeof(uint32_t);
-        end += writer->label_sets.len;
-    }
-    header.strings_offset = end;
+    header.label_sets_len = writer->label_sets.len / sizeof(uint32_t);
+    header.n_groups = writer->groups ? header.n_items : 0;
     header.strings_len = writer->strings.len;
-    header.index_bytes = header.strings_offset + header.strings_len;
+    place_parts(&header);
     if ((status = write_index(writer, &header, classes, order, err)) ||
         (status = sync_file(writer->pack_fd, err)) || (status = sync_file(writer->index_fd, err)))
         goto done;

@@ -103,6 +103,57 @@ static enum status divide(const struct pack *pack, double fraction, uint64_t spl
     return OK;
 }
 
+/* A group's score, or that of an item which belongs to none. */
+static uint64_t group_score(const struct pack *pack, uint32_t item, uint64_t seed)
+{
+    uint64_t group = pack_group(pack, item);
+    if (group == 0)
+        return score_of("split", pack_item(pack, item)->sha256, seed);
+    struct rng rng = rng_stream("split_group", seed, group, 0);
+    return rng_u64(&rng);
+}
+
+/* Whole groups with a score up to `last` validate. */
+static void divide_at(const struct pack *pack, uint64_t last, uint64_t split_seed,
+                      struct split *split)
+{
+    for (uint32_t i = 0; i < pack_n_items(pack); i++) {
+        if (pack_item(pack, i)->split != SPLIT_TRAIN)
+            continue;
+        if (group_score(pack, i, split_seed) <= last)
+            split->valid[split->n_valid++] = i;
+        else
+            split->train[split->n_train++] = i;
+    }
+}
+
+/* At least the first group validates, and at least the last one does not. 0 < fraction < 1. */
+static enum status divide_groups(const struct pack *pack, double fraction, uint64_t split_seed,
+                                 struct split *split, struct err *err)
+{
+    uint64_t lowest = UINT64_MAX, highest = 0, below_highest = 0;
+    uint64_t last = (uint64_t)(fraction * 0x1p64);
+    for (uint32_t i = 0; i < pack_n_items(pack); i++) {
+        if (pack_item(pack, i)->split != SPLIT_TRAIN)
+            continue;
+        uint64_t score = group_score(pack, i, split_seed);
+        lowest = score < lowest ? score : lowest;
+        if (score > highest) {
+            below_highest = highest;
+            highest = score;
+        } else if (score < highest && score > below_highest) {
+            below_highest = score;
+        }
+    }
+    if (lowest == highest)
+        return err_set(err, E_INVALID,
+                       "All items belong to one group, so none can be kept for validation: give "
+                       "the groups, a validation split of your own, or valid_fraction 0.");
+    last = last < lowest ? lowest : last < highest ? last : below_highest;
+    divide_at(pack, last, split_seed, split);
+    return OK;
+}
+
 static void keep(const struct pack *pack, struct split *split)
 {
     for (uint32_t i = 0; i < pack_n_items(pack); i++) {
@@ -134,6 +185,8 @@ enum status split_make(const struct pack *pack, double valid_fraction, uint64_t 
     made.valid = valid;
     if (!status && brings_valid)
         keep(pack, &made);
+    else if (!status && pack_has_groups(pack) && valid_fraction > 0)
+        status = divide_groups(pack, valid_fraction, split_seed, &made, err);
     else if (!status)
         status = divide(pack, valid_fraction, split_seed, &made, err);
     if (!status && made.n_train == 0)
@@ -150,6 +203,11 @@ enum status split_make(const struct pack *pack, double valid_fraction, uint64_t 
 static enum status too_small(const struct pack *pack, int32_t label, uint32_t n,
                              const struct sample_options *options, struct err *err)
 {
+    if (label == PACK_NO_LABEL)
+        return err_at(err, E_INVALID, "/sample/fraction",
+                      "A sample of %g %% leaves none of the %u items without labels: ask for a "
+                      "larger fraction, or for sample.min_per_class 1 or more.",
+                      100 * options->fraction, n);
     return err_at(err, E_INVALID, "/sample/fraction",
                   "A sample of %g %% leaves no item of class \"%.100s\", which has %u to train on: "
                   "ask for a fraction of %.3g or more, or for sample.min_per_class 1 or more.",

@@ -7,6 +7,10 @@
  * on either side; copies of one picture stay on one side where that is possible. The test split is
  * never used.
  *
+ * Where items have groups (pack.h), the group's hash decides for all of it, whatever its classes:
+ * it validates where its rank, a number in [0,1), is below the fraction. So the fraction is met on
+ * average only, and a class may be missing on one side; but nothing of a group is on both.
+ *
  * A sample is a part of a split ("1 % first"): within each class, items are ranked by content hash
  * and the job's seed, and the first max(min_per_class, round(fraction * n)) are taken. So it is
  * stratified, and nested: a smaller fraction's sample is part of a larger one's of the same seed.

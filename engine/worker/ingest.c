@@ -30,6 +30,7 @@ struct ingest {
     int upload_fd, pack_fd, index_fd; /* owned */
     struct archive_reader *reader;    /* owned */
     struct pack_writer *writer;       /* owned */
+    struct labelling labelling;       /* owned */
     struct json *rejected;            /* owned; [{path, reason}] */
     int64_t n_rejected;
     struct err first_rejected; /* for the sentence when nothing is left */
@@ -82,6 +83,20 @@ static enum status take_picture(struct ingest *ingest, const struct archive_memb
     return pack_writer_add(ingest->writer, &record, member->name, member->bytes, member->len, err);
 }
 
+/* A table that says labels: read at once, used when all members are known. */
+static enum status take_table(struct ingest *ingest, const struct archive_member *member,
+                              struct err *err)
+{
+    enum status status = archive_reader_fill(ingest->reader, ARCHIVE_WHOLE, err);
+    if (status)
+        return status;
+    if (!member->refusal[0])
+        return label_table_add(ingest->labelling.table, member->name, member->bytes, member->len,
+                               on_rejected, ingest, err);
+    on_rejected(ingest, member->name, member->refusal);
+    return OK;
+}
+
 /* Why the content, seen by its first bytes, is no picture; NULL when it may be one. */
 static const char *refused_content(const struct archive_member *member)
 {
@@ -89,9 +104,7 @@ static const char *refused_content(const struct archive_member *member)
         return "It is empty.";
     if (archive_is_known(member->bytes, member->len))
         return "It is an archive or a compressed file; unpack it first.";
-    if (!image_is_known(member->bytes, member->len))
-        return "It is neither a JPEG nor a PNG picture.";
-    return NULL;
+    return image_refusal(member->bytes, member->len);
 }
 
 static enum status take_member(struct ingest *ingest, const struct archive_member *member,
@@ -103,6 +116,8 @@ static enum status take_member(struct ingest *ingest, const struct archive_membe
         return OK;
     if (!reason && is_skipped(ingest, member->ordinal))
         reason = "Decoding it crashed or did not come to an end.";
+    if (!reason && ingest->labelling.table && label_table_is_named(member->name))
+        return take_table(ingest, member, err);
     if (!reason) {
         report_item(ingest->report, member->ordinal);
         if ((status = archive_reader_fill(ingest->reader, ARCHIVE_SNIFF, err)))
@@ -222,10 +237,11 @@ static enum status finish(struct ingest *ingest, struct err *err)
                     "The archive holds no usable picture; %lld members were rejected, the first "
                     "was %s",
                     (long long)ingest->n_rejected, ingest->first_rejected.detail);
-        err_name(err, "no_images", "JPEG and PNG pictures are read.");
+        err_name(err, "no_images", "JPEG, PNG and WebP pictures are read.");
         return E_INVALID;
     }
-    enum status status = arrange(ingest->writer, on_rejected, ingest, &arrangement, err);
+    enum status status =
+        arrange(ingest->writer, &ingest->labelling, on_rejected, ingest, &arrangement, err);
     if (status)
         return status;
     status = write_results(ingest, &arrangement, err);
@@ -290,15 +306,12 @@ static enum status open_all(struct ingest *ingest, const struct json *document, 
 {
     struct archive_limits limits = archive_default_limits();
     const char *upload = json_string(document, "upload", "");
-    const struct json *option = json_first(json_get(document, "options"));
     ingest->out = json_string(document, "out", "");
     ingest->skip = json_get(document, "skip");
     ingest->max_pixels = IMAGE_MAX_PIXELS;
-    if (option)
-        return err_set(err, E_INVALID, "The option %s is not known for archives of pictures.",
-                       json_key(option));
-    enum status status =
-        read_limits(json_get(document, "limits"), &limits, &ingest->max_pixels, err);
+    enum status status = labelling_init(&ingest->labelling, json_get(document, "options"), err);
+    if (!status)
+        status = read_limits(json_get(document, "limits"), &limits, &ingest->max_pixels, err);
     if (status)
         return status;
     ingest->upload_fd = open(upload, O_RDONLY | O_CLOEXEC);
@@ -316,6 +329,7 @@ static void close_all(struct ingest *ingest)
 {
     archive_reader_close(ingest->reader);
     pack_writer_free(ingest->writer);
+    labelling_deinit(&ingest->labelling);
     json_free(ingest->rejected);
     const int fds[] = {ingest->upload_fd, ingest->pack_fd, ingest->index_fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -341,8 +355,15 @@ static enum status run(struct report *report, const struct json *document, struc
 }
 
 static const struct verb_flag flags[] = {
-    {"--upload", "upload", FLAG_INPUT, "FILE", "a zip, tar or tar.gz of pictures", true},
+    {"--upload", "upload", FLAG_INPUT, "FILE", "a zip, tar, tar.gz or tar.zst of pictures", true},
     {"--out", "out", FLAG_OUTPUT, "DIR", "gets pack, index and result.json", true},
+    {"--label-regex", "options.label_regex", FLAG_TEXT, "RE",
+     "labels by file name: the first group, on the path", false},
+    {"--label-column", "options.label_column", FLAG_TEXT, "NAME", "of labels.csv (label)", false},
+    {"--group-regex", "options.group_regex", FLAG_TEXT, "RE",
+     "what belongs together: the first group, on the path", false},
+    {"--group-column", "options.group_column", FLAG_TEXT, "NAME",
+     "of labels.csv: what belongs together", false},
     {"--max-pixels", "limits.max_pixels", FLAG_INTEGER, "N", "of one picture (100000000)", false},
     {"--max-bytes", "limits.max_bytes", FLAG_INTEGER, "N", "unpacked in all (1 TiB)", false},
 };

@@ -142,8 +142,8 @@ done:
 }
 
 static const struct verb_flag flags[] = {
-    {"--out", "out", FLAG_NEW_FILE, "PATH", "a .zip, .tar, .tar.gz or .tar.zst to write, else a folder",
-     true},
+    {"--out", "out", FLAG_NEW_FILE, "PATH",
+     "a .zip, .tar, .tar.gz or .tar.zst to write, else a folder", true},
     {"--set", "set", FLAG_TEXT, "NAME", "a, b, shapes, textures or forms (a)", false},
     {"--classes", "classes", FLAG_INTEGER, "N", "the first N classes of the set (all)", false},
     {"--per-class", "per_class", FLAG_INTEGER, "N", "training pictures of a class (100)", false},

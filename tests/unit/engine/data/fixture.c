@@ -118,7 +118,7 @@ static void set_labels(struct pack_writer *writer, uint32_t item, uint32_t bits)
 }
 
 static struct pack *make_pack(void **state, const struct fixture_item *items, const uint32_t *sets,
-                              uint32_t n, uint32_t n_classes, int size)
+                              const uint64_t *groups, uint32_t n, uint32_t n_classes, int size)
 {
     static const char *const class_names[] = {"a", "b", "c", "d", "e", "f"};
     struct err err = {0};
@@ -132,6 +132,8 @@ static struct pack *make_pack(void **state, const struct fixture_item *items, co
         if (sets)
             set_labels(writer, i, sets[i]);
     }
+    for (uint32_t i = 0; groups && i < n; i++)
+        assert_int_equal(pack_writer_set_group(writer, i, groups[i], &err), OK);
     assert_int_equal(pack_writer_finish(writer, class_names, n_classes, &err), OK);
     pack_writer_free(writer);
     if (pack_open(pack_path, index_path, &pack, &err))
@@ -146,13 +148,19 @@ static struct pack *make_pack(void **state, const struct fixture_item *items, co
 struct pack *fixture_pack(void **state, const struct fixture_item *items, uint32_t n,
                           uint32_t n_classes, int size)
 {
-    return make_pack(state, items, NULL, n, n_classes, size);
+    return make_pack(state, items, NULL, NULL, n, n_classes, size);
+}
+
+struct pack *fixture_grouped_pack(void **state, const struct fixture_item *items,
+                                  const uint64_t *groups, uint32_t n, uint32_t n_classes, int size)
+{
+    return make_pack(state, items, NULL, groups, n, n_classes, size);
 }
 
 struct pack *fixture_multilabel_pack(void **state, const uint32_t *sets, uint32_t n,
                                      uint32_t n_classes, int size)
 {
-    return make_pack(state, NULL, sets, n, n_classes, size);
+    return make_pack(state, NULL, sets, NULL, n, n_classes, size);
 }
 
 void fixture_tar_add(struct buf *tar, const char *name, char kind, const void *bytes, size_t len)

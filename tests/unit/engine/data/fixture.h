@@ -38,6 +38,10 @@ struct fixture_item {
 struct pack *fixture_pack(void **state, const struct fixture_item *items, uint32_t n,
                           uint32_t n_classes, int size);
 
+/* The same, item i in group groups[i]. */
+struct pack *fixture_grouped_pack(void **state, const struct fixture_item *items,
+                                  const uint64_t *groups, uint32_t n, uint32_t n_classes, int size);
+
 /* The same, all in SPLIT_TRAIN, item i with the labels whose bits are set in sets[i]. */
 struct pack *fixture_multilabel_pack(void **state, const uint32_t *sets, uint32_t n,
                                      uint32_t n_classes, int size);

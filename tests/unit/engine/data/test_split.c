@@ -287,6 +287,79 @@ static void a_sample_without_an_item_of_a_class_is_refused_by_its_name(void **st
     pack_close(pack);
 }
 
+/* Item i of class i % 2 is in group i / 4 + 1, so every group has both classes; the last ten items
+ * belong to nothing. */
+static struct pack *grouped_pack(void **state)
+{
+    struct fixture_item items[N];
+    uint64_t groups[N];
+    for (uint32_t i = 0; i < N; i++) {
+        items[i] = (struct fixture_item){SPLIT_TRAIN, (int)i % 2};
+        groups[i] = i < N - 10 ? i / 4 + 1 : 0;
+    }
+    return fixture_grouped_pack(state, items, groups, N, 2, 16);
+}
+
+static void a_group_is_never_divided(void **state)
+{
+    struct pack *pack = grouped_pack(state);
+    assert_true(pack_has_groups(pack));
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct split split = make(pack, .3, seed), larger = make(pack, .5, seed);
+        assert_int_equal(split.n_train + split.n_valid, N);
+        assert_true(split.n_valid > 0 && split.n_train > 0);
+        for (uint32_t i = 0; i < split.n_valid; i++) {
+            uint64_t group = pack_group(pack, split.valid[i]);
+            for (uint32_t k = 0; group && k < split.n_train; k++)
+                assert_true(pack_group(pack, split.train[k]) != group);
+            assert_true(holds(larger.valid, larger.n_valid, split.valid[i]));
+        }
+        split_deinit(&split);
+        split_deinit(&larger);
+    }
+    pack_close(pack);
+}
+
+static void groups_meet_the_fraction_on_average(void **state)
+{
+    struct pack *pack = grouped_pack(state);
+    double sum = 0;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct split split = make(pack, .25, seed);
+        sum += split.n_valid;
+        split_deinit(&split);
+    }
+    assert_true(sum / 200 > .22 * N && sum / 200 < .28 * N);
+    pack_close(pack);
+}
+
+static void one_group_alone_cannot_be_divided_and_two_always_are(void **state)
+{
+    struct fixture_item items[6];
+    uint64_t groups[6];
+    struct split split;
+    struct err err = {0};
+    for (int i = 0; i < 6; i++) {
+        items[i] = (struct fixture_item){SPLIT_TRAIN, i % 2};
+        groups[i] = 7;
+    }
+    struct pack *pack = fixture_grouped_pack(state, items, groups, 6, 2, 16);
+    assert_int_equal(split_make(pack, .2, 0, &split, &err), E_INVALID);
+    split = make(pack, 0, 0);
+    assert_int_equal(split.n_valid, 0);
+    split_deinit(&split);
+    pack_close(pack);
+    groups[5] = 8;
+    pack = fixture_grouped_pack(state, items, groups, 6, 2, 16);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        static const double fractions[] = {.01, .5, .99};
+        split = make(pack, fractions[seed % 3], seed);
+        assert_true(split.n_valid > 0 && split.n_train > 0);
+        split_deinit(&split);
+    }
+    pack_close(pack);
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test)                                                                          \
@@ -304,6 +377,9 @@ int main(void)
         IN_A_FOLDER(another_seed_is_another_sample),
         IN_A_FOLDER(validation_is_sampled_only_when_asked),
         IN_A_FOLDER(a_sample_without_an_item_of_a_class_is_refused_by_its_name),
+        IN_A_FOLDER(a_group_is_never_divided),
+        IN_A_FOLDER(groups_meet_the_fraction_on_average),
+        IN_A_FOLDER(one_group_alone_cannot_be_divided_and_two_always_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,13 +318,17 @@ static enum status reduce(struct pickle_machine *machine, const struct opcode *o
     return status == OK ? pickle_push(machine, result, err) : status;
 }
 
-/* A state dict carries attributes (`_metadata`: module versions); they are not weights. */
+/* A state dict carries attributes (`_metadata`: module versions); they are not weights. Nor is what
+ * leave_out of pickle_torch.c stands for, a NONE here. */
 static enum status drop_state(struct pickle_machine *machine, const struct opcode *op,
                               struct err *err)
 {
     struct pickle_value *state = NULL, *object = NULL;
     (void)op;
     enum status status = pickle_pop(machine, &state, err);
+    if (status == OK && machine->stack.n > 0 && machine->stack.items[machine->stack.n - 1] &&
+        machine->stack.items[machine->stack.n - 1]->type == PICKLE_NONE)
+        return OK;
     return status == OK ? pickle_top(machine, PICKLE_DICT, &object, err) : status;
 }
 
@@ -380,6 +384,7 @@ static const struct opcode opcodes[256] = {
     ['c'] = {"GLOBAL", load_global, 0},
     [0x93] = {"STACK_GLOBAL", load_stack_global, 0},
     ['R'] = {"REDUCE", reduce, 0},
+    [0x81] = {"NEWOBJ", reduce, 0},
     ['b'] = {"BUILD", drop_state, 0},
     ['Q'] = {"BINPERSID", load_persistent, 0},
 };

@@ -79,6 +79,14 @@ static enum status rebuild_parameter(struct pickle_machine *machine,
     return OK;
 }
 
+/* What an optimiser keeps beside weights, and no weight depends on: nothing is made of it. */
+static enum status leave_out(struct pickle_machine *machine, const struct pickle_items *args,
+                             struct pickle_value **result, struct err *err)
+{
+    (void)args;
+    return pickle_new(machine, PICKLE_NONE, result, err);
+}
+
 static const struct pickle_global globals[] = {
     {"collections", "OrderedDict", .call = ordered_dict},
     {"torch._utils", "_rebuild_tensor", .call = rebuild_tensor},
@@ -94,6 +102,11 @@ static const struct pickle_global globals[] = {
     {"torch", "CharStorage", .is_storage = true, .dtype = DTYPE_I8},
     {"torch", "ByteStorage", .is_storage = true, .dtype = DTYPE_U8},
     {"torch", "BoolStorage", .is_storage = true, .dtype = DTYPE_BOOL},
+    {"fastcore.foundation", "L", .call = leave_out}, /* fastai's lists of settings, and in them */
+    {"numpy.core.multiarray", "scalar", .call = leave_out}, /* learning rates: a number, */
+    {"numpy._core.multiarray", "scalar", .call = leave_out},
+    {"numpy", "dtype", .call = leave_out},    /* its type, */
+    {"_codecs", "encode", .call = leave_out}, /* and its bytes as text */
 };
 
 const struct pickle_global *pickle_find_global(struct pickle_text module, struct pickle_text name)

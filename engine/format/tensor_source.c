@@ -223,6 +223,12 @@ enum status tensor_source_add(struct tensor_source *source, const struct tensor_
     return OK;
 }
 
+void tensor_source_rename(struct tensor_source *source, size_t index, char *name)
+{
+    mem_free((void *)(uintptr_t)source->tensors[index].name);
+    source->tensors[index].name = name;
+}
+
 enum status tensor_source_finish(struct tensor_source *source, struct err *err)
 {
     if (!source->metadata)

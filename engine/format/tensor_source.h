@@ -90,6 +90,8 @@ const char *tensor_shape_text(int n_dims, const int64_t *dims, char *text, size_
 bool tensor_view_contiguous(struct tensor_view *view);
 enum status tensor_source_add(struct tensor_source *source, const struct tensor_view *view,
                               uint64_t room, struct err *err);
+/* Gives a tensor another name, which it takes; to be followed by tensor_source_finish. */
+void tensor_source_rename(struct tensor_source *source, size_t index, char *name);
 enum status tensor_source_finish(struct tensor_source *source, struct err *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* import.c -- the verb `import`: a weights file of others becomes a model of this service.
  *
- * Reads safetensors and torch.save's formats, recognises the architecture, checks every tensor it
- * needs (name, shape, finite), and writes out/weights.safetensors and out/result.json: the result
- * comes last, so where it is the weights are whole. */
+ * Reads safetensors and torch.save's formats under the names of torchvision, timm or fastai,
+ * recognises the architecture, checks every tensor it needs (name, shape, finite), and writes
+ * out/weights.safetensors and out/result.json: the result comes last, so where it is the weights
+ * are whole. */
 #include <string.h>
 
 #include "base/fs.h"
@@ -10,6 +11,7 @@
 #include "base/utf8.h"
 #include "engine/format/model_file.h"
 #include "engine/worker/import_match.h"
+#include "engine/worker/import_names.h"
 #include "engine/worker/verb.h"
 
 #define MAX_CLASSES_FILE (16u << 20)
@@ -138,13 +140,16 @@ static void warn_of_extra(struct report *report, const struct tensor_source *sou
 }
 
 /* A model of this service keeps the story it came with. */
-static void set_lineage(struct model_info *info, const struct tensor_source *source)
+static void set_lineage(struct model_info *info, const struct tensor_source *source,
+                        const char *convention)
 {
     if (info->lineage)
         return;
     info->lineage = json_new_object();
     json_set_string(info->lineage, "origin", "import");
     json_set_string(info->lineage, "format", source->format);
+    if (convention)
+        json_set_string(info->lineage, "names", convention);
 }
 
 static struct json *make_result(const struct import_match *match, const char *hex)
@@ -204,8 +209,8 @@ static enum status write_results(struct report *report, const char *out,
 }
 
 static enum status convert(struct report *report, const struct json *document,
-                           const struct tensor_source *source, struct import_match *match,
-                           struct err *err)
+                           const struct tensor_source *source, const char *convention,
+                           struct import_match *match, struct err *err)
 {
     const char *skip = match->rows > 0 ? NULL : match->prefix;
     int64_t total = (int64_t)source->n_bytes;
@@ -222,7 +227,7 @@ static enum status convert(struct report *report, const struct json *document,
     if (status != OK)
         return status;
     warn_of_extra(report, source, match);
-    set_lineage(&match->info, source);
+    set_lineage(&match->info, source, convention);
     report_progress(report, total, total);
     return write_results(report, json_string(document, "out", ""), match, err);
 }
@@ -231,12 +236,15 @@ static enum status import_run(struct report *report, const struct json *document
 {
     struct tensor_source source;
     struct import_match match;
+    const char *convention = NULL;
     enum status status = tensor_source_open(json_string(document, "source", ""), &source, err);
     if (status != OK)
         return status;
-    status = import_match(&source, json_string(document, "architecture", NULL), &match, err);
+    status = import_rename(&source, &convention, err);
+    if (status == OK)
+        status = import_match(&source, json_string(document, "architecture", NULL), &match, err);
     if (status == OK) {
-        status = convert(report, document, &source, &match, err);
+        status = convert(report, document, &source, convention, &match, err);
         import_match_deinit(&match);
     }
     tensor_source_close(&source);

@@ -64,8 +64,9 @@ static enum status unrecognised(const struct tensor_source *source, const struct
         buf_printf(&text, "; their first tensor is %s", source->tensors[0].name);
     }
     err_set(err, E_INVALID, "%s.", text.data);
-    err_name(err, "unknown_architecture",
-             "Tensors must have torchvision's names and shapes, as in model.state_dict().");
+    err_name(
+        err, "unknown_architecture",
+        "Tensors must have the names of torchvision, timm or fastai, as in model.state_dict().");
     buf_deinit(&text);
     return E_INVALID;
 }
@@ -155,10 +156,18 @@ static enum status read_own(const struct tensor_source *source, const char *arch
     return find_net(source, match->info.architecture, &match->net, err);
 }
 
+/* The kind of head by its tensors: fastai's new one ends in head.8, with biases in v1's form. */
+static enum zoo_head recognise_head(const struct tensor_source *source)
+{
+    if (!tensor_source_find(source, "head.8.weight"))
+        return ZOO_HEAD_ORIGINAL;
+    return tensor_source_find(source, "head.8.bias") ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
+}
+
 static enum status identify(const struct tensor_source *source, const char *architecture,
                             struct import_match *match, enum zoo_head *head, struct err *err)
 {
-    *head = ZOO_HEAD_ORIGINAL;
+    *head = recognise_head(source);
     if (json_get(source->metadata, MODEL_KEY_FORMAT))
         return read_own(source, architecture, match, head, err);
     enum status status = find_net(source, architecture, &match->net, err);

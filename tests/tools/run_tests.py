@@ -131,7 +131,7 @@ def run_pytest(build, san, totals):
     folders = [folder for folder in PYTEST_FOLDERS if (ROOT / folder).is_dir()]
     print(f"--- {', '.join(folders)}", flush=True)
     out = out_folder(build, san)
-    if not build_goals(build, san, ["all", "tools"]):
+    if not build_goals(build, san, ["all", "tools", "oracle-programs"]):
         totals.add(0, 1, 0, ["thawd, thaw-engine or a tool was not built"])
     report = out / "pytest.xml"
     report.unlink(missing_ok=True)

@@ -54,7 +54,7 @@ struct weights {
 
 struct filling {
     const struct graph *graph;
-    int index[512]; /* of items in the graph's parameters; -1: the extra one */
+    int index[1024]; /* of items in the graph's parameters; -1: the extra one */
     const struct weights *weights;
 };
 
@@ -91,7 +91,7 @@ static void write_weights(const char *net, int64_t classes, const struct weights
     static const int64_t one = 1;
     static int64_t misshapen[4];
     struct graph *graph = build(net, classes);
-    struct safetensors_item items[512];
+    struct safetensors_item items[1024];
     struct filling filling = {.graph = graph, .weights = weights ? weights : &whole};
     size_t n = 0;
     weights = filling.weights;

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "engine/data/pack.h"
 #include "engine/data/png.h"
+#include "engine/train/evaluate.h"
 
 #define SIDE 32
 
@@ -139,7 +140,8 @@ enum status fixture_run(struct fixture *fixture, const char *spec, const char *w
         .context = fixture, .started = started, .send = send, .poll = poll_requests};
     fixture->polls = 0;
     fixture->err = (struct err){0};
-    enum status status = trainer_run(&options, &hooks, &fixture->err);
+    enum status status = evaluate_is_task(json) ? evaluate_run(&options, &hooks, &fixture->err)
+                                                : trainer_run(&options, &hooks, &fixture->err);
     json_free(json);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "engine/data/preprocess.h"
 #include "engine/format/model_file.h"
 #include "engine/infer/tta.h"
+#include "engine/op/bce.h"
 #include "engine/op/xent.h"
 #include "engine/zoo/zoo.h"
 
@@ -220,7 +221,10 @@ static void run_rows(struct predictor *p, struct row *rows, size_t n)
     struct plan *plan = smallest_plan(p, n);
     decode_all(p, rows, n, plan_input(plan));
     plan_forward(plan, 0, 0);
-    softmax_rows(plan_output(plan), (int64_t)n, p->n_classes, p->probabilities);
+    if (model_info_is_multilabel(&p->info))
+        sigmoid_rows(plan_output(plan), (int64_t)n, p->n_classes, p->probabilities);
+    else
+        softmax_rows(plan_output(plan), (int64_t)n, p->n_classes, p->probabilities);
     for (size_t i = 0; i < n; i++)
         take_answer(p, &rows[i], p->probabilities + (int64_t)i * p->n_classes);
 }

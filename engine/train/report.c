@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/op/bce.h"
 #include "engine/op/xent.h"
 #include "engine/train/report_parts.h"
 
@@ -102,18 +103,15 @@ static double single_loss(const struct run_report *report, const struct outcome 
 /* Mean over classes of the binary cross-entropy. */
 static double binary_loss(const struct run_report *report, const struct outcome *outcome)
 {
-    double sum = 0;
+    double sum = 0, classes = (double)report->classes;
+    if (outcome->logits)
+        return bce_sum(outcome->logits, outcome->targets, NULL, 1, report->classes, 1, NULL, NULL) /
+               classes;
     for (int64_t i = 0; i < report->classes; i++) {
-        bool target = outcome->targets[i] > .5f;
-        if (outcome->logits) {
-            double x = (double)outcome->logits[i];
-            sum += fmax(x, 0) - (target ? x : 0) + log1p(exp(-fabs(x)));
-        } else {
-            double p = (double)report->row[i];
-            sum += minus_log(target ? p : 1 - p);
-        }
+        double p = (double)report->row[i];
+        sum += minus_log(outcome->targets[i] > .5f ? p : 1 - p);
     }
-    return sum / (double)report->classes;
+    return sum / classes;
 }
 
 static void append_name(struct buf *text, const char *name)
@@ -220,10 +218,10 @@ static enum status add_row(struct run_report *report, struct outcome *outcome, s
 void report_probabilities(bool multilabel, const float *logits, int64_t classes,
                           float *probabilities)
 {
-    if (!multilabel)
+    if (multilabel)
+        sigmoid_rows(logits, 1, classes, probabilities);
+    else
         softmax_rows(logits, 1, classes, probabilities);
-    for (int64_t i = 0; multilabel && i < classes; i++)
-        probabilities[i] = (float)(1 / (1 + exp(-(double)logits[i])));
 }
 
 static void take_row(struct run_report *report, const struct run_report_rows *rows, int64_t at)

@@ -70,13 +70,13 @@ SIMD static void apply(float *values, size_t n, float scale, float shift)
         float v = values[i];
         v = v < CLAMP ? CLAMP : v;
         v = v > 1 - CLAMP ? 1 - CLAMP : v;
-        values[i] = 1 / (1 + power_of_two(scale * logarithm(1 / v - 1) + shift));
+        values[i] = 1 / (1 + power_of_two(scale * logarithm((1 - v) / v) + shift));
     }
 }
 
 void lighting_apply(const struct augment *augment, float *values, size_t n)
 {
-    /* e^(-contrast (logit v + logit b)) = 2^(scale ln(1/v - 1) + shift) */
+    /* e^(-contrast (logit v + logit b)) = 2^(scale ln((1 - v) / v) + shift) */
     double b = fmin(fmax(augment->brightness, CLAMP), 1 - CLAMP);
     double scale = augment->contrast / log(2);
     apply(values, n, (float)scale, (float)(scale * log(1 / b - 1)));

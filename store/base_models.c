@@ -6,6 +6,7 @@
 /* Layer groups, lowest first, as the zoo names them; what each holds depends on the head. */
 #define GROUP(name)           "{\"name\":\"" name "\",\"parameters\":null}"
 #define GROUPS(first, second) "[" GROUP(first) "," GROUP(second) "," GROUP("head") "]"
+#define TWO_GROUPS            "[" GROUP("body") "," GROUP("head") "]"
 #define RESNET_GROUPS         GROUPS("stem+layer1+layer2", "layer3+layer4")
 
 /* What thaw-engine can build by name (engine/zoo/zoo.c holds the nets themselves). */
@@ -19,8 +20,11 @@ static const struct base_model {
     {"resnet18", 11689512, RESNET_GROUPS, "{\"accuracy\":0.69758}", false},
     {"resnet34", 21797672, RESNET_GROUPS, "{\"accuracy\":0.73314}", false},
     {"resnet50", 25557032, RESNET_GROUPS, "{\"accuracy\":0.80858}", false},
+    {"resnet101", 44549160, RESNET_GROUPS, "{\"accuracy\":0.81886}", false},
+    {"wide_resnet50_2", 68883240, RESNET_GROUPS, "{\"accuracy\":0.81602}", false},
     {"squeezenet1_1", 1235496, GROUPS("features[:5]", "features[5:]"), "{\"accuracy\":0.58178}",
      false},
+    {"mobilenet_v2", 3504872, TWO_GROUPS, "{\"accuracy\":0.71878}", false},
     {"thaw-small", -1, GROUPS("stem+down1+res1", "down2+down3+res3"), NULL, true},
 };
 

@@ -22,6 +22,7 @@
 #include "engine/worker/sandbox.h"
 #include "engine/worker/verb.h"
 #include "engine/worker/version.h"
+#include "engine/zoo/zoo.h"
 
 #define SANDBOX_FLAG "--sandbox"
 
@@ -62,6 +63,26 @@ static int print_help(void)
     return print(&text);
 }
 
+/* What thawd lists as base models must be these: tests/http/test_end_to_end.py compares. */
+static void add_networks(struct json *version)
+{
+    struct json *networks = json_set_array(version, "networks");
+    for (size_t i = 0; i < zoo_count(); i++) {
+        const struct zoo_net *net = zoo_at(i);
+        struct json *network = json_add_object(networks);
+        json_set_string(network, "name", net->name);
+        if (net->parameters)
+            json_set_integer(network, "parameters", net->parameters);
+        if (net->file)
+            json_set_string(network, "file", net->file);
+        if (net->top1 > 0)
+            json_set_number(network, "top1", net->top1);
+        struct json *groups = json_set_array(network, "groups");
+        for (int g = 0; g < net->n_groups; g++)
+            json_add_string(groups, net->groups[g]);
+    }
+}
+
 static int print_version(void)
 {
     struct sandbox_state state;
@@ -71,6 +92,7 @@ static int print_version(void)
     json_set_string(version, "version", THAW_VERSION);
     json_set_string(version, "isa", engine_isa());
     json_set_string(version, "sandbox", sandbox_text(&state, walls, sizeof walls));
+    add_networks(version);
     struct buf text;
     buf_init(&text, 1u << 16);
     json_print(version, &text);

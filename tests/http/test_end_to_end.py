@@ -1,4 +1,5 @@
 """The whole path with the real engine: drawn images, training, prediction; what a kill costs."""
+import json
 import os
 import signal
 import subprocess
@@ -139,3 +140,21 @@ def test_a_paused_job_goes_on_and_ends_as_it_would_have(undisturbed, images):
     assert server.post(f"/v1/jobs/{job}/resume").status_code == 202
     state = server.wait_job(job)
     assert state["weights_sha256"] == undisturbed_job["weights_sha256"]
+
+
+def test_the_base_models_are_the_networks_of_the_engine(tmp_path):
+    done = subprocess.run([ENGINE, "version"], stdout=subprocess.PIPE, check=True)
+    networks = {n["name"]: n for n in json.loads(done.stdout)["networks"]}
+    server = Server(tmp_path / "data", engine=ENGINE)
+    try:
+        models = server.get("/v1/models?origin=base&limit=100").json()["data"]
+    finally:
+        server.stop()
+    assert {m["name"] for m in models} == networks.keys()
+    for model in models:
+        network = networks[model["name"]]
+        assert model["architecture"] == model["name"]
+        assert model["parameters"] == network.get("parameters")
+        assert [group["name"] for group in model["groups"]] == network["groups"]
+        top1 = (model["metrics"] or {}).get("accuracy")
+        assert top1 == pytest.approx(network["top1"] / 100) if "top1" in network else top1 is None

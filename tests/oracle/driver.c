@@ -8,6 +8,8 @@
  *   steps      how many (1); first_step and seed choose the dropout masks
  *   optimizer  null, or {beta2, eps, weight_decay, decay_norm_bias, clip, rates: [one a group],
  *              momentum: [one a step], taken: steps it has taken before}
+ *   loss       absent: cross-entropy; or {kind: "labels" | "soft" | "binary", smoothing}, with
+ *              soft.K (rows, classes) and class_weights.K in IN where they are wanted
  *   given      true: no forward or backward, the optimiser gets the gradients of IN
  * IN   param.NAME of every parameter; for step K input.K (N,H,W,C), and labels.K or
  *      output_gradient.K where there is a backward; gradient.NAME, moment1.NAME, moment2.NAME where
@@ -26,6 +28,7 @@
 #include "engine/core/plan.h"
 #include "engine/core/plan_build.h"
 #include "engine/format/safetensors.h"
+#include "engine/op/bce.h"
 #include "engine/op/xent.h"
 #include "engine/train/optim.h"
 #include "engine/zoo/zoo.h"
@@ -232,6 +235,36 @@ static void add_masks(struct run *run, int64_t k)
     }
 }
 
+struct targets {
+    int32_t *labels;       /* owned; (rows) */
+    float *soft, *weights; /* owned; (rows, classes) and (classes), or NULL */
+};
+
+static enum status read_optional(struct run *run, const char *what, int64_t k, size_t n,
+                                 float **out, struct err *err)
+{
+    if (!has_tensor(run, what, k))
+        return OK;
+    *out = mem_alloc(n * sizeof **out);
+    return read_tensor(run, what, k, n, *out, err);
+}
+
+/* The mean loss; gradient and row_loss as in xent.h. */
+static double mean_loss(const struct run *run, const struct targets *t, int64_t rows,
+                        int64_t classes, float *gradient, float *row_loss)
+{
+    const struct json *loss = json_get(run->spec, "loss");
+    const float *logits = plan_output(run->plan);
+    if (strcmp(json_string(loss, "kind", "labels"), "binary") == 0) {
+        double n = (double)(rows * classes);
+        return bce_sum(logits, t->soft, t->weights, rows, classes, n, gradient, row_loss) / n;
+    }
+    struct xent_options options = {json_number(loss, "smoothing", 0), t->weights};
+    struct xent_targets targets = {t->labels, t->soft};
+    double n = xent_weight(&options, &targets, rows);
+    return xent_sum(&options, logits, &targets, rows, classes, n, gradient, row_loss) / n;
+}
+
 /* The loss of the labels of step k, and its gradient where the plan trains. */
 static enum status add_loss(struct run *run, int64_t k, struct err *err)
 {
@@ -239,20 +272,25 @@ static enum status add_loss(struct run *run, int64_t k, struct err *err)
     size_t rows = (size_t)shape_rows(&shape);
     int64_t one = 1, n_rows = shape_rows(&shape);
     float *numbers = mem_alloc(rows * sizeof *numbers);
-    int32_t *labels = mem_alloc(rows * sizeof *labels);
+    struct targets targets = {.labels = mem_alloc(rows * sizeof *targets.labels)};
     enum status status = read_tensor(run, "labels", k, rows, numbers, err);
+    if (!status)
+        status = read_optional(run, "soft", k, rows * (size_t)shape.c, &targets.soft, err);
+    if (!status)
+        status = read_optional(run, "class_weights", k, (size_t)shape.c, &targets.weights, err);
     if (!status) {
         for (size_t i = 0; i < rows; i++)
-            labels[i] = (int32_t)numbers[i];
+            targets.labels[i] = (int32_t)numbers[i];
         float *row_loss =
             results_add(&run->results, mem_printf("row_loss.%lld", (long long)k), 1, &n_rows, NULL);
         float *gradient = trains(run) ? plan_output_gradient(run->plan) : NULL;
-        float loss =
-            (float)xent_loss(plan_output(run->plan), labels, n_rows, shape.c, gradient, row_loss);
+        float loss = (float)mean_loss(run, &targets, n_rows, shape.c, gradient, row_loss);
         results_add(&run->results, mem_printf("loss.%lld", (long long)k), 1, &one, &loss);
     }
     mem_free(numbers);
-    mem_free(labels);
+    mem_free(targets.labels);
+    mem_free(targets.soft);
+    mem_free(targets.weights);
     return status;
 }
 

@@ -323,6 +323,21 @@ def losses():
         b = Builder(f"cross-entropy {n}x{classes} scale {scale}")
         b.observed_rows(b.normal(n, classes, scale=scale))
         yield b.done(labels=b.random.randint(0, classes, n))
+    for kind, n, classes, smoothing, weighted in (
+            ("labels", 16, 5, .1, False), ("labels", 8, 37, 0, True), ("labels", 5, 200, .2, True),
+            ("soft", 16, 5, 0, False), ("soft", 3, 10, .1, True), ("binary", 7, 20, 0, False),
+            ("binary", 16, 3, 0, True)):
+        b = Builder(f"loss {kind} {n}x{classes} smoothing {smoothing}{' weighted' * weighted}")
+        b.observed_rows(b.normal(n, classes, scale=3))
+        if weighted:
+            b.tensors["class_weights.0"] = b.uniform(.1, 4, classes)
+        if kind == "soft":
+            soft = b.uniform(0, 1, n, classes)
+            b.tensors["soft.0"] = soft / soft.sum(1, keepdims=True)
+        elif kind == "binary":
+            b.tensors["soft.0"] = b.random.randint(0, 2, (n, classes)).astype(np.float32)
+        yield b.done(labels=b.random.randint(0, classes, n), loss=dict(kind=kind,
+                                                                       smoothing=smoothing))
     b = Builder("cross-entropy after linear 5x64>7")
     b.linear(b.observed_rows(b.normal(5, 64)), 7)
     yield b.done(labels=b.random.randint(0, 7, 5))

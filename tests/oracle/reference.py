@@ -116,18 +116,34 @@ class Layers:
         return done[-1]
 
 
+def losses_of(case, tensors, output):
+    """The mean and each row's loss, as torch's criteria say."""
+    loss = case.get("loss", {})
+    weight = tensors.get("class_weights.0")
+    weight = None if weight is None else torch.tensor(np.asarray(weight, np.float64))
+    if "soft.0" in tensors:
+        target = torch.tensor(np.asarray(tensors["soft.0"], np.float64))
+    else:
+        target = torch.tensor(np.asarray(tensors["labels.0"], np.int64))
+    if loss.get("kind") == "binary":
+        rows = F.binary_cross_entropy_with_logits(output, target, weight, reduction="none").mean(1)
+        return F.binary_cross_entropy_with_logits(output, target, weight), rows
+    options = dict(weight=weight, label_smoothing=loss.get("smoothing", 0.))
+    rows = F.cross_entropy(output, target, reduction="none", **options)
+    return F.cross_entropy(output, target, **options), rows
+
+
 def run(case, tensors, masks=None):
     """What driver.c should write for a case of one step without optimiser; `masks`: its OUT."""
     net = Layers(case, tensors)
     output = net.forward(nchw(tensors["input.0"]), masks or {})
     answer = {"output.0": nhwc(output)}
     if "labels.0" in tensors:
-        labels = torch.tensor(np.asarray(tensors["labels.0"], np.int64))
-        losses = F.cross_entropy(output, labels, reduction="none")
-        answer["row_loss.0"] = losses.detach().numpy()
-        answer["loss.0"] = losses.mean().detach().numpy().reshape(1)
+        mean, rows = losses_of(case, tensors, output)
+        answer["row_loss.0"] = rows.detach().numpy()
+        answer["loss.0"] = mean.detach().numpy().reshape(1)
         if case.get("mode") != "infer":
-            losses.mean().backward()
+            mean.backward()
     elif "output_gradient.0" in tensors:
         output.backward(nchw(tensors["output_gradient.0"], rows=output.dim() == 2))
     for name, value in net.values.items():

@@ -242,6 +242,14 @@ void graph_set_output(struct graph *graph, int node)
     graph->output = node;
 }
 
+const struct param *graph_find_not_finite(const struct graph *graph)
+{
+    for (int i = 0; i < graph->n_params; i++)
+        if (!param_is_finite(graph->params[i]))
+            return graph->params[i];
+    return NULL;
+}
+
 struct param *graph_find_param(const struct graph *graph, const char *name)
 {
     for (int i = 0; i < graph->n_params; i++)

@@ -100,6 +100,10 @@ int graph_dropout(struct graph *graph, int x, float share);
 int graph_linear(struct graph *graph, int x, const char *name, int64_t channels, bool bias);
 void graph_set_output(struct graph *graph, int node);
 
+/* The first parameter or statistic that is not finite (param_is_finite); NULL if all are. Reads
+ * every weight once: some milliseconds, worth it once an epoch. */
+const struct param *graph_find_not_finite(const struct graph *graph);
+
 struct param *graph_find_param(const struct graph *graph, const char *name); /* NULL if none */
 int64_t graph_count_parameters(const struct graph *graph); /* learnable numbers, no statistics */
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "engine/core/dnn.h"
+#include "engine/core/simd.h"
 
 bool param_is_statistic(const struct param *param)
 {
@@ -28,6 +29,24 @@ void param_read(const struct param *param, enum param_part part, float *plain)
         struct dnn_layout to = dnn_layout_plain(param->n_dims, param->dims);
         dnn_reorder(param->layout, stored, &to, plain);
     }
+}
+
+/* An exponent of ones is an infinity or no number; an integer sum of such flags is what compilers
+ * make vectors of. */
+SIMD static bool any_not_finite(const float *values, size_t n)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        found |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return found != 0;
+}
+
+bool param_is_finite(const struct param *param)
+{
+    return !any_not_finite(param->parts[PARAM_VALUE], param->n_stored);
 }
 
 static float *new_part(const struct param *param, struct err *err)

@@ -49,6 +49,10 @@ bool param_is_norm(const struct param *param); /* gamma or beta */
 void param_read(const struct param *param, enum param_part part, float *plain);
 void param_write(struct param *param, enum param_part part, const float *plain);
 
+/* False when the value holds an infinity or what is no number. Such a value can hide: a ReLU inside
+ * oneDNN's convolutions turns NaN into 0, so that the loss may stay a number. */
+bool param_is_finite(const struct param *param);
+
 /* Gradient and moments, zeroed, for a trainable parameter; frees them for any other. */
 enum status param_set_trainable(struct param *param, bool trainable, struct err *err);
 void param_clear_moments(struct param *param);

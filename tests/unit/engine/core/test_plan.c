@@ -287,6 +287,27 @@ static void values_survive_the_way_into_a_kernels_layout_and_back(void **state)
     graph_free(g);
 }
 
+static void a_weight_that_is_no_number_is_found(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    struct graph *g = small_net();
+    struct plan *plan = new_plan(g, PLAN_TRAIN, 0, true);
+    struct param *param = graph_find_param(g, "left.weight");
+    assert_null(graph_find_not_finite(g));
+    for (int i = 0; i < 3; i++) {
+        float kept = param->parts[PARAM_VALUE][5];
+        param->parts[PARAM_VALUE][5] = bad[i];
+        assert_ptr_equal(graph_find_not_finite(g), param);
+        param->parts[PARAM_VALUE][5] = kept;
+    }
+    struct param *statistic = graph_find_param(g, "bn3.running_var");
+    statistic->parts[PARAM_VALUE][15] = NAN;
+    assert_ptr_equal(graph_find_not_finite(g), statistic);
+    plan_free(plan);
+    graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +318,7 @@ int main(void)
         cmocka_unit_test(folded_inference_equals_stored_statistics_layer_by_layer),
         cmocka_unit_test(the_same_step_repeats_bit_for_bit_and_another_step_drops_others),
         cmocka_unit_test(equal_plans_have_equal_hashes_and_others_do_not),
+        cmocka_unit_test(a_weight_that_is_no_number_is_found),
         cmocka_unit_test(values_survive_the_way_into_a_kernels_layout_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

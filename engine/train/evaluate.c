@@ -202,24 +202,26 @@ static enum status tell_start(struct evaluate *e, struct err *err)
 static enum status run_pass(struct evaluate *e, struct err *err)
 {
     const struct json *spec = e->options->spec;
-    struct report_pass pass = {
-        .report = {.folder = e->options->folder,
-                   .task = e->task,
-                   .split = json_string(spec, "split", "valid"),
-                   .pack = e->pack,
-                   .classes = e->info.classes,
-                   .label_map = e->label_map,
-                   .multilabel = model_info_is_multilabel(&e->info),
-                   .threshold = json_number(spec, "threshold", .5),
-                   .tta = json_integer(spec, "tta", 0)},
+    struct run_report_options report = {
+        .folder = e->options->folder,
+        .task = e->task,
+        .split = json_string(spec, "split", "valid"),
+        .pack = e->pack,
+        .classes = e->info.classes,
+        .label_map = e->label_map,
+        .multilabel = model_info_is_multilabel(&e->info),
+        .threshold = json_number(spec, "threshold", .5),
+        .tta = json_integer(spec, "tta", 0),
+    };
+    struct model_pass pass = {
         .graph = e->graph,
+        .pack = e->pack,
         .items = e->items,
         .n_items = e->n_items,
         .size = e->info.image_size,
         .batch = (int)e->batch,
         .threads = e->threads,
         .seed = (uint64_t)json_integer(spec, "seed", 0),
-        .before = &e->warnings,
         .go_on = go_on,
         .context = e,
     };
@@ -227,7 +229,8 @@ static enum status run_pass(struct evaluate *e, struct err *err)
     struct warnings warnings;
     struct run_report_scores scores;
     e->began = clock_seconds();
-    enum status status = report_pass_run(&pass, &warnings, &scores, err);
+    enum status status =
+        report_pass_run(&pass, &report, NULL, &e->warnings, &warnings, &scores, err);
     if (status == OK)
         tell_end(e, &warnings, &scores);
     return status;

@@ -1,0 +1,204 @@
+#include "engine/train/report_run.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/data/split.h"
+#include "engine/train/curve.h"
+#include "engine/train/report_pass.h"
+
+static const char *task_name(const struct recipe *recipe)
+{
+    return recipe->task == TASK_MULTILABEL ? "image_multilabel" : "image_classification";
+}
+
+static const struct recipe_stage *last_stage(const struct recipe *recipe)
+{
+    return &recipe->stages[recipe->n_stages - 1];
+}
+
+void report_run_warnings(const struct run *run, struct warnings *warnings)
+{
+    const struct recipe *recipe = &run->recipe;
+    double flip = 0;
+    for (int i = 0; i < recipe->n_stages; i++) {
+        const struct augment_options *augment = &recipe->stages[i].augment;
+        if (augment->enabled && augment->flip > flip)
+            flip = augment->flip;
+    }
+    bool weighted = json_type(recipe->loss.class_weights) != JSON_NULL;
+    *warnings = (struct warnings){0};
+    warnings_before(warnings, run->pack, &run->split, flip, weighted || recipe->balanced);
+}
+
+static struct model_pass pass_of(const struct report_run *report, const struct recipe_stage *stage,
+                                 const struct split *split)
+{
+    return (struct model_pass){
+        .graph = report->run->graph,
+        .pack = report->run->pack,
+        .items = split->valid,
+        .n_items = split->n_valid,
+        .size = (int)stage->size,
+        .batch = (int)stage->batch,
+        .threads = report->threads,
+        .augment = stage->augment,
+        .seed = report->run->recipe.seed,
+        .go_on = report->go_on,
+        .context = report->context,
+    };
+}
+
+/* --- The learning curve ----------------------------------------------------------------------- */
+
+/* The stages of a fraction are called NAME@FRACTION; NULL: it is of none. */
+static const char *fraction_name(const struct recipe *recipe, int64_t stage)
+{
+    return stage < recipe->n_stages ? strrchr(recipe->stages[stage].name, '@') : NULL;
+}
+
+static bool ends_fraction(const struct recipe *recipe, int64_t stage)
+{
+    const char *name = fraction_name(recipe, stage), *next = fraction_name(recipe, stage + 1);
+    return name && (!next || strcmp(name, next) != 0);
+}
+
+/* Fractions that end before this stage does. */
+static int count_fractions(const struct recipe *recipe, int64_t stage)
+{
+    int n = 0;
+    for (int64_t i = 0; i < stage; i++)
+        n += ends_fraction(recipe, i);
+    return n;
+}
+
+struct answers {
+    const struct run *run;
+    struct curve_bits bits; /* owned */
+};
+
+/* Of several labels, all must be right. */
+static bool is_right(const struct run *run, uint32_t item, const float *logits)
+{
+    const uint32_t *labels;
+    uint32_t n = pack_labels(run->pack, item, &labels), at = 0;
+    bool several = run->recipe.task == TASK_MULTILABEL;
+    int64_t best = 0;
+    for (int64_t i = 0; i < run->classes; i++) {
+        if (logits[i] > logits[best])
+            best = i;
+        float probability;
+        if (!several)
+            continue;
+        loss_probabilities(LOSS_BINARY, &logits[i], 1, 1, &probability);
+        bool actual = at < n && labels[at] == i;
+        at += actual;
+        if (actual != ((double)probability >= run->recipe.threshold))
+            return false;
+    }
+    return several || (n == 1 && labels[0] == best);
+}
+
+static enum status take(void *context, const struct batch *batch, const float *logits,
+                        struct err *err)
+{
+    (void)err;
+    struct answers *answers = context;
+    for (int i = 0; i < batch->count; i++)
+        curve_bits_push(&answers->bits, is_right(answers->run, batch->items[i],
+                                                 logits + i * answers->run->classes));
+    return OK;
+}
+
+static enum status save_answers(const struct report_run *report, const struct recipe_stage *stage,
+                                const struct curve_point *point, const struct split *split,
+                                struct err *err)
+{
+    struct answers answers = {.run = report->run};
+    struct model_pass pass = pass_of(report, stage, split);
+    enum status status = curve_bits_init(&answers.bits, split->n_valid, err);
+    if (status == OK)
+        status = model_pass_run(&pass, take, &answers, err);
+    if (status == OK)
+        status = curve_save(report->folder, report->run->sha256, point, &answers.bits, err);
+    curve_bits_deinit(&answers.bits);
+    return status;
+}
+
+enum status report_run_stage(const struct report_run *report, int64_t index, struct err *err)
+{
+    const struct run *run = report->run;
+    const struct recipe_stage *stage = &run->recipe.stages[index];
+    if (!ends_fraction(&run->recipe, index))
+        return OK;
+    struct curve_point point = {.index = count_fractions(&run->recipe, index),
+                                .fraction = stage->sample.fraction,
+                                .n_train = stage->n_train};
+    struct split split = {0};
+    enum status status =
+        recipe_split(&run->recipe, last_stage(&run->recipe), run->pack, &run->split, &split, err);
+    if (status == OK && split.n_valid > 0)
+        status = save_answers(report, stage, &point, &split, err);
+    split_deinit(&split);
+    return status;
+}
+
+/* NULL where the job has no fractions, or their files are not all there: a warning then. */
+static struct json *read_curve(const struct report_run *report, struct warnings *warnings)
+{
+    struct err err;
+    struct json *curve = NULL;
+    const struct run *run = report->run;
+    int n = count_fractions(&run->recipe, run->recipe.n_stages);
+    if (n > 0 && curve_report(report->folder, run->sha256, n, run->recipe.seed, &curve, &err) != OK)
+        warnings_add(warnings, "learning_curve_lost", "%s", err.detail);
+    return curve;
+}
+
+/* --- The final model -------------------------------------------------------------------------- */
+
+static enum status run_final(const struct report_run *report, const struct split *split,
+                             struct err *err)
+{
+    static const char *const files[] = {REPORT_CSV, REPORT_NDJSON, REPORT_JSON};
+    const struct run *run = report->run;
+    struct run_report_options options = {
+        .folder = report->folder,
+        .task = task_name(&run->recipe),
+        .split = "valid",
+        .pack = run->pack,
+        .parts = split,
+        .classes = run->info.classes,
+        .multilabel = run->recipe.task == TASK_MULTILABEL,
+        .threshold = run->recipe.threshold,
+        .tta = run->recipe.tta,
+    };
+    struct model_pass pass = pass_of(report, last_stage(&run->recipe), split);
+    struct warnings before, warnings;
+    struct run_report_scores scores;
+    report_run_warnings(run, &before);
+    int known = before.n;
+    struct json *curve = read_curve(report, &before);
+    enum status status = report_pass_run(&pass, &options, curve, &before, &warnings, &scores, err);
+    for (int i = known; status == OK && i < warnings.n; i++)
+        events_warning(report->events, warnings.list[i].code, warnings.list[i].detail);
+    for (size_t i = 0; status == OK && i < ARRAY_LEN(files); i++)
+        events_artifact(report->events, files[i]);
+    json_free(curve);
+    return status;
+}
+
+enum status report_run_final(const struct report_run *report, struct err *err)
+{
+    const struct run *run = report->run;
+    struct split split = {0};
+    enum status status =
+        recipe_split(&run->recipe, last_stage(&run->recipe), run->pack, &run->split, &split, err);
+    if (status == OK && split.n_valid > 0)
+        status = run_final(report, &split, err);
+    split_deinit(&split);
+    if (status == OK || status == E_CANCELLED)
+        return status;
+    events_warning(report->events, "report_failed", err->detail);
+    return OK;
+}

@@ -53,10 +53,33 @@ struct import_ask {
     void *arg;
 };
 
+/* What a job would do, before it does it. */
+struct plan {
+    const struct json *stages;   /* as GET /v1/jobs/{id}/schedule shows them */
+    const struct json *estimate; /* server/estimate.h */
+    const char *sha256;          /* blob {stages}, for the job's schedule.json */
+    int64_t bytes;
+};
+
+/* A job spec to plan. Borrowed until `done` was called. */
+struct plan_ask {
+    const struct json *spec;  /* resolved */
+    const char *dataset;      /* id of a ready one */
+    const char *weights;      /* blob, or NULL */
+    const char *architecture; /* of the model */
+    bool dry;                 /* nothing is stored, and the disk's room does not matter */
+    /* Called exactly once, on any thread. `plan` is valid during the call only; NULL when status is
+     * not OK. E_NO_SPACE: memory or disk would not suffice, as the sentence says. E_UNAVAILABLE: it
+     * could not be planned now, which says nothing about the spec. */
+    void (*done)(void *arg, enum status status, const struct plan *plan, const struct err *err);
+    void *arg;
+};
+
 struct ports {
     void *supervisor;
     void (*wake)(void *supervisor); /* rows changed: look at the queue again; never waits */
     void (*import)(void *supervisor, const struct import_ask *ask); /* never waits */
+    void (*plan)(void *supervisor, const struct plan_ask *ask);     /* never waits */
 
     void *predictor;
     void (*predict)(void *predictor, const struct predict_ask *ask); /* never waits */

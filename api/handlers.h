@@ -7,8 +7,15 @@
 /* datasets.c */
 handler_fn datasets_post, datasets_index, datasets_show, datasets_remove;
 /* jobs.c */
-handler_fn jobs_post, jobs_index, jobs_show, jobs_remove;
+handler_fn jobs_index, jobs_show, jobs_remove;
 handler_fn jobs_cancel, jobs_pause, jobs_resume, jobs_checkpoints;
+/* job_new.c */
+handler_fn jobs_post, jobs_promote;
+/* job_patch.c */
+handler_fn jobs_patch;
+/* artifacts.c */
+handler_fn jobs_report, jobs_confusion_matrix, jobs_most_confused, jobs_top_losses;
+handler_fn jobs_lr_find, jobs_schedule, jobs_predictions, jobs_log;
 /* metrics.c */
 handler_fn jobs_metrics;
 /* events.c */

@@ -1,46 +1,11 @@
-/* jobs.c -- submitting jobs, looking at them, and telling them what to do. */
+/* jobs.c -- looking at jobs, and telling them what to do. New ones: job_new.c. */
 #include <string.h>
 
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/render.h"
-#include "api/submit.h"
+#include "api/job_reply.h"
 #include "base/nearest.h"
-
-static enum status render(struct app *app, const struct job_row *row, struct json **job,
-                          struct err *err)
-{
-    int64_t position = -1;
-    enum status status =
-        row->status == JOB_QUEUED ? job_queue_position(app->store, row->id, &position, err) : OK;
-    if (!status)
-        *job = render_job(row, position);
-    return status;
-}
-
-static enum status reply_job(struct app *app, const struct request *request, struct reply *reply,
-                             int http, const struct job_row *row, struct err *err)
-{
-    struct json *job;
-    enum status status = render(app, row, &job, err);
-    if (!status)
-        reply_json(reply, request, http, job);
-    return status;
-}
-
-enum status jobs_post(struct app *app, const struct request *request, struct reply *reply,
-                      struct err *err)
-{
-    struct job_row row;
-    enum status status = submit_prepare(app->store, request->json, request->arena, &row, err);
-    if (!status)
-        status = job_insert(app->store, &row, err);
-    if (status)
-        return status;
-    app->ports.wake(app->ports.supervisor);
-    reply_header(reply, request, "Location", arena_printf(request->arena, "/v1/jobs/%s", row.id));
-    return reply_job(app, request, reply, 202, &row, err);
-}
 
 static enum status read_status(const char *name, enum job_status *status, struct err *err)
 {
@@ -70,7 +35,7 @@ enum status jobs_index(struct app *app, const struct request *request, struct re
         return status;
     struct json *data = json_new_array(), *job;
     for (size_t i = 0; !status && i < list.n; i++) {
-        status = render(app, &list.rows[i], &job, err);
+        status = job_document(app, &list.rows[i], request->arena, &job, err);
         if (!status)
             json_add(data, job);
     }

@@ -72,6 +72,33 @@ struct json *render_dataset(const struct dataset_row *row)
     return object;
 }
 
+/* Beside what was estimated, what it came to; a job that has not been planned has none. */
+static void set_estimate(struct json *object, const struct job_row *row)
+{
+    static const struct {
+        const char *name, *of_progress;
+    } actual[] = {{"seconds", "elapsed_seconds"}, {"peak_memory_bytes", "peak_memory_bytes"}};
+    struct json *estimate = NULL, *progress = NULL;
+    if (row->estimate)
+        json_parse(row->estimate, strlen(row->estimate), &estimate, NULL);
+    if (!json_len(estimate)) {
+        json_free(estimate);
+        json_set_null(object, "estimate");
+        return;
+    }
+    if (row->progress)
+        json_parse(row->progress, strlen(row->progress), &progress, NULL);
+    struct json *came_to = json_set_object(estimate, "actual");
+    for (size_t i = 0; i < ARRAY_LEN(actual); i++) {
+        const struct json *value = json_get(progress, actual[i].of_progress);
+        json_set_null(came_to, actual[i].name);
+        if (value)
+            json_set(came_to, actual[i].name, json_copy(value));
+    }
+    json_free(progress);
+    json_set(object, "estimate", estimate);
+}
+
 struct json *render_job(const struct job_row *row, int64_t queue_position)
 {
     struct json *object = json_new_object();
@@ -91,7 +118,12 @@ struct json *render_job(const struct job_row *row, int64_t queue_position)
     set_time(object, "started_at", row->started_ms);
     set_time(object, "finished_at", row->finished_ms);
     set_time(object, "estimated_finish", row->estimated_finish_ms);
+    set_estimate(object, row);
+    set_column(object, "reason", row->reason);
     set_column(object, "error", row->error);
+    json_set_string(object, "parent", row->parent);
+    json_set_string(object, "rerun_of", row->rerun_of);
+    set_column(object, "rerun", row->rerun);
     json_set_string(object, "result_model", row->result_model);
     json_set_string(object, "weights_sha256", row->weights_sha256);
     set_column(object, "engine", row->engine);

@@ -15,12 +15,13 @@ static enum status as_invalid(struct err *err, const char *pointer)
 }
 
 static enum status check_dataset(struct store *store, const char *id, struct arena *arena,
-                                 struct err *err)
+                                 bool *ready, struct err *err)
 {
     struct dataset_row row;
     enum status status = dataset_get(store, id, arena, &row, err);
     if (status == E_NOT_FOUND)
         return as_invalid(err, "/dataset");
+    *ready = status == OK && row.status == DATASET_READY;
     if (status || row.status != DATASET_FAILED)
         return status;
     return err_at(err, E_INVALID, "/dataset",
@@ -33,6 +34,7 @@ static enum status check_dataset(struct store *store, const char *id, struct are
 struct start {
     const char *name;    /* for the resolved spec */
     const char *weights; /* blob, or NULL */
+    const char *architecture;
 };
 
 static enum status start_from_checkpoint(struct store *store, const char *id, struct arena *arena,
@@ -42,8 +44,11 @@ static enum status start_from_checkpoint(struct store *store, const char *id, st
     enum status status = checkpoint_get(store, id, arena, &row, err);
     if (status)
         return status;
-    *start = (struct start){.name = row.id, .weights = row.sha256};
-    return OK;
+    struct job_row job;
+    status = job_get(store, row.job, arena, &job, err);
+    if (status == OK)
+        *start = (struct start){row.id, row.sha256, job.architecture};
+    return status;
 }
 
 static enum status no_weights(const struct model_row *row, struct err *err)
@@ -69,10 +74,10 @@ static enum status start_from_model(struct store *store, const char *name, bool 
         return status;
     bool is_base = strcmp(row.origin, "base") == 0;
     if (random) {
-        *start = (struct start){.name = row.architecture};
+        *start = (struct start){row.architecture, NULL, row.architecture};
         return OK;
     }
-    *start = (struct start){.name = is_base ? row.name : row.id, .weights = row.weights};
+    *start = (struct start){is_base ? row.name : row.id, row.weights, row.architecture};
     return row.weights ? OK : no_weights(&row, err);
 }
 
@@ -113,23 +118,82 @@ static void fill_row(struct job_row *row, struct json *spec, const struct start 
         .metadata = metadata ? keep_text(arena, metadata) : "{}",
         .dataset = arena_strdup(arena, json_string(spec, "dataset", NULL)),
         .model = start->name,
+        .architecture = start->architecture,
         .weights = start->weights,
         .priority = json_integer(spec, "priority", 0),
     };
 }
 
 enum status submit_prepare(struct store *store, const struct json *spec, struct arena *arena,
-                           struct job_row *row, struct err *err)
+                           struct submission *submission, struct err *err)
 {
     struct json *resolved = NULL;
     struct start start = {0};
+    *submission = (struct submission){0};
     enum status status = jobspec_resolve(spec, &resolved, err);
     if (!status)
-        status = check_dataset(store, json_string(resolved, "dataset", ""), arena, err);
+        status = check_dataset(store, json_string(resolved, "dataset", ""), arena,
+                               &submission->dataset_ready, err);
     if (!status)
         status = find_start(store, resolved, arena, &start, err);
-    if (!status)
-        fill_row(row, resolved, &start, arena);
-    json_free(resolved);
+    if (!status) {
+        fill_row(&submission->row, resolved, &start, arena);
+        submission->spec = resolved;
+    } else {
+        json_free(resolved);
+    }
     return status;
+}
+
+/* --- Promotion -------------------------------------------------------------------------------- */
+
+/* "stage-1@0.01" -> "@0.01"; "" where a stage is of no fraction. */
+static const char *fraction_of(const struct json *stage)
+{
+    const char *at = strrchr(json_string(stage, "name", ""), '@');
+    return at ? at : "";
+}
+
+/* The stages of the last fraction, on whatever sample the job has, under their own names. */
+static struct json *whole_stages(const struct json *stages)
+{
+    struct json *kept = json_new_array();
+    size_t n = json_len(stages);
+    const char *last = n ? fraction_of(json_at(stages, n - 1)) : "";
+    json_each(stage, stages)
+    {
+        if (strcmp(fraction_of(stage), last) != 0)
+            continue;
+        struct json *copy = json_copy(stage);
+        char *name = mem_strdup(json_string(stage, "name", ""));
+        if (*last)
+            *strrchr(name, '@') = '\0';
+        json_set_string(copy, "name", name);
+        json_remove(copy, "sample");
+        json_remove(copy, "fresh");
+        json_add(kept, copy);
+        mem_free(name);
+    }
+    return kept;
+}
+
+struct json *submit_promoted(const struct json *spec, double fraction, const char *model)
+{
+    struct json *grown = json_copy(spec);
+    const struct json *sample = json_get(spec, "sample");
+    json_set(grown, "stages", whole_stages(json_get(spec, "stages")));
+    if (fraction < 1) {
+        struct json *part =
+            json_type(sample) == JSON_OBJECT ? json_copy(sample) : json_new_object();
+        json_set_number(part, "fraction", fraction);
+        json_set(grown, "sample", part);
+    } else {
+        json_remove(grown, "sample");
+    }
+    if (model) {
+        json_set_string(grown, "model", model);
+        json_set_string(grown, "head", "auto"); /* the same classes: its head goes on, too */
+        json_remove(grown, "weights");
+    }
+    return grown;
 }

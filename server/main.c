@@ -76,6 +76,19 @@ static void describe_engine(struct daemon *daemon)
         arena_printf(&daemon->arena, "{\"libmicrohttpd\":\"%s\"}", http_library_version());
 }
 
+/* Which vector instructions the engine says it has; NULL when it does not answer. */
+static const char *engine_isa(struct daemon *daemon)
+{
+    struct json *version = NULL;
+    struct err ignored;
+    const char *text = daemon->app.engine_json;
+    if (!text || json_parse(text, strlen(text), &version, &ignored) != OK)
+        return NULL;
+    const char *isa = arena_strdup(&daemon->arena, json_string(version, "isa", NULL));
+    json_free(version);
+    return isa;
+}
+
 static const char *sandbox_of(const struct config *config)
 {
     bool careful = config_is_public(config) && strcmp(config->sandbox, "auto") == 0;
@@ -89,6 +102,8 @@ static enum status start_workers(struct daemon *daemon, struct err *err)
         .store = daemon->app.store,
         .engine = daemon->engine,
         .sandbox = sandbox_of(config),
+        .isa = engine_isa(daemon),
+        .min_free = (uint64_t)config->min_free,
         .max_jobs = (int)config->max_jobs,
         .threads = (int)config->threads,
     };
@@ -100,8 +115,14 @@ static enum status start_workers(struct daemon *daemon, struct err *err)
     enum status status = supervisor_start(&supervisor, &daemon->supervisor, err);
     if (!status)
         status = predictor_start(&predictor, &daemon->predictor, err);
-    daemon->app.ports = (struct ports){daemon->supervisor, supervisor_wake, supervisor_import,
-                                       daemon->predictor, predictor_ask};
+    daemon->app.ports = (struct ports){
+        .supervisor = daemon->supervisor,
+        .wake = supervisor_wake,
+        .import = supervisor_import,
+        .plan = supervisor_plan,
+        .predictor = daemon->predictor,
+        .predict = predictor_ask,
+    };
     return status;
 }
 

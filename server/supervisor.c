@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/machine.h"
 #include "server/train_work.h"
 #include "server/work.h"
 #include "store/blobs.h"
@@ -32,6 +33,7 @@ static void look(struct supervisor *supervisor)
 {
     ingest_look(supervisor);
     import_look(supervisor);
+    plan_look(supervisor);
     train_look(supervisor);
 }
 
@@ -40,6 +42,7 @@ static void begin_stop(struct supervisor *supervisor, double now)
     supervisor->stopping = true;
     supervisor->stop_at = now + supervisor->stop_seconds;
     import_refuse_all(supervisor);
+    plan_refuse_all(supervisor);
     for (size_t i = 0; i < supervisor->n_works; i++) {
         struct work *work = supervisor->works[i];
         if (work->kind == &train_kind)
@@ -144,12 +147,12 @@ static enum status recover(struct supervisor *supervisor, struct err *err)
     return status;
 }
 
-/* What a stop could not wait for. An outcome that is known is written; an import is answered;
+/* What a stop could not wait for. An outcome that is known is written; who waits is answered;
  * everything else the next start finds in the rows. */
 static void leave(struct work *work)
 {
     struct err ignored;
-    if (work->phase == WORK_ENGINE && work->kind != &import_kind)
+    if (work->phase == WORK_ENGINE && !work->kind->answers)
         return;
     if (work->phase == WORK_ENGINE)
         err_set(&work->failure, E_UNAVAILABLE, "The server is shutting down: try again.");
@@ -168,7 +171,10 @@ static void supervisor_free(struct supervisor *supervisor)
     }
     if (supervisor->wake_fd >= 0)
         close(supervisor->wake_fd);
-    pthread_mutex_destroy(&supervisor->import_lock);
+    inbox_free(supervisor->imports);
+    inbox_free(supervisor->plans);
+    mem_free(supervisor->isa);
+    mem_free(supervisor->machine);
     mem_free(supervisor->engine);
     mem_free(supervisor->sandbox);
     mem_free(supervisor);
@@ -178,7 +184,7 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
 {
     struct supervisor *supervisor = mem_alloc(sizeof *supervisor);
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    int most = (int)(MAX_WORKS - MAX_INGESTS - 2);
+    int most = (int)(MAX_WORKS - MAX_INGESTS - 6);
     supervisor->store = options->store;
     supervisor->engine = mem_strdup(options->engine);
     supervisor->sandbox = options->sandbox ? mem_strdup(options->sandbox) : NULL;
@@ -188,7 +194,12 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
     supervisor->threads = options->threads > 0 ? options->threads : online > 0 ? (int)online : 1;
     supervisor->stop_seconds = options->stop_seconds > 0 ? options->stop_seconds : STOP_SECONDS;
     supervisor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    pthread_mutex_init(&supervisor->import_lock, NULL);
+    supervisor->imports = inbox_new(sizeof(struct import_ask), MAX_IMPORTS);
+    supervisor->plans = inbox_new(sizeof(struct plan_ask), MAX_PLANS);
+    supervisor->isa = mem_strdup(options->isa ? options->isa : "");
+    supervisor->machine = machine_name();
+    supervisor->memory_limit = machine_memory();
+    supervisor->min_free = options->min_free;
     atomic_init(&supervisor->look, true);
     atomic_init(&supervisor->stop, false);
     return supervisor;

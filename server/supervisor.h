@@ -48,6 +48,8 @@ struct supervisor_options {
     struct store *store; /* borrowed */
     const char *engine;  /* path of thaw-engine */
     const char *sandbox; /* "auto", "require", "off" */
+    const char *isa;     /* the engine's vector instructions; NULL: unknown */
+    uint64_t min_free;   /* bytes of disk that jobs leave free */
     int max_jobs;        /* train children at once */
     int threads;         /* of one train child; 0: the online CPUs */
     double stop_seconds; /* how long a stop waits for checkpoints; 0: 5 */
@@ -64,5 +66,6 @@ void supervisor_stop(struct supervisor *supervisor);
 /* The ports of api/app.h; `supervisor` is a struct supervisor. Any thread; they never wait. */
 void supervisor_wake(void *supervisor);
 void supervisor_import(void *supervisor, const struct import_ask *ask);
+void supervisor_plan(void *supervisor, const struct plan_ask *ask);
 
 #endif

@@ -2,13 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/spec/wire.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "server/train_work.h"
-#include "store/datasets.h"
 
 #define LOW_DISK_BYTES (64u << 20) /* less free than this: "no space" was the disk, not memory */
 #define REST_PER_DEATH 0.1         /* seconds before the next start, for each death so far */
@@ -38,13 +38,26 @@ static enum train_outcome judge_failure(const struct train *train)
     return TRAIN_FAILED;
 }
 
+bool train_makes_model(const struct train *train)
+{
+    static const char *const others[] = {"lr_find", "evaluate", "predict"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (!strcmp(json_string(train->spec, "task", ""), others[i]))
+            return false;
+    return true;
+}
+
 static enum train_outcome judge(const struct train *train)
 {
     const struct work *work = &train->work;
     if (work->failure.status)
         return judge_failure(train);
-    if (train->started && json_string(work->result, "weights_sha256", NULL))
+    bool whole = json_string(work->result, "weights_sha256", NULL) ||
+                 (work->result && !train_makes_model(train));
+    if (train->started && whole)
         return TRAIN_SUCCEEDED;
+    if (train->paused_by_recipe && !train->told_cancel)
+        return TRAIN_STAGE_END;
     return train->told_cancel || train->told_pause ? TRAIN_STOPPED : TRAIN_INTERRUPTED;
 }
 
@@ -78,6 +91,22 @@ static void collect(struct train *train, const struct checkpoint_list *stored, c
     mem_free(path);
 }
 
+/* Artifacts whose message was lost with an engine that died. */
+static void collect_artifacts(struct train *train)
+{
+    struct artifact_row row;
+    struct err absent;
+    uint64_t bytes;
+    for (const char *const *name = wire_artifacts; *name; name++) {
+        char *path = mem_printf("%s/%s", train->folder, *name);
+        if (!is_on_its_way(train, *name) && fs_file_size(path, &bytes, &absent) == OK &&
+            artifact_get(train->work.supervisor->store, train->work.id, *name, &train->arena, &row,
+                         &absent) == E_NOT_FOUND)
+            train_add_artifact(train, *name, NULL, true);
+        mem_free(path);
+    }
+}
+
 /* Every checkpoint that people can see and that is not in the store yet. */
 static void collect_files(struct train *train)
 {
@@ -90,6 +119,9 @@ static void collect_files(struct train *train)
         snprintf(slot, sizeof slot, "stage-%zu", k);
         collect(train, &stored, slot);
     }
+    collect_artifacts(train);
+    if (!train_makes_model(train))
+        return;
     collect(train, &stored, "best");
     train_add_file(train, "final", NULL, true);
 }
@@ -181,10 +213,11 @@ static char *disk_full_error(const struct train *train)
     char room[SIZE_TEXT];
     uint64_t bytes = 0;
     fs_free_bytes(train->folder, &bytes, &ignored);
-    err_set(&why, E_NO_SPACE,
-            "The disk was full when a checkpoint was to be written (%s are free now), so the job was "
-            "paused. Nothing before its last checkpoint is lost.",
-            size_text(bytes, room));
+    err_set(
+        &why, E_NO_SPACE,
+        "The disk was full when a checkpoint was to be written (%s are free now), so the job was "
+        "paused. Nothing before its last checkpoint is lost.",
+        size_text(bytes, room));
     err_name(&why, "disk_full",
              "Make room (delete datasets, models or jobs, or free space otherwise), then resume "
              "the job.");
@@ -214,34 +247,6 @@ static enum status settle_disk_full(struct train *train, enum job_status from, s
     return status;
 }
 
-/* ["ants", "bees"] from the dataset's [{name, items}]. */
-static char *class_names(struct train *train)
-{
-    struct dataset_row dataset;
-    struct json *classes = NULL, *names = json_new_array();
-    struct err ignored;
-    if (dataset_get(train->work.supervisor->store, train->row.dataset, &train->arena, &dataset,
-                    &ignored) == OK &&
-        dataset.classes &&
-        json_parse(dataset.classes, strlen(dataset.classes), &classes, &ignored) == OK)
-        json_each(class, classes) json_add_string(names, json_string(class, "name", ""));
-    char *text = json_text(names);
-    json_free(classes);
-    json_free(names);
-    return text;
-}
-
-/* The network's groups, as its base model has them. */
-static const char *group_names(struct train *train)
-{
-    struct model_row base;
-    struct err ignored;
-    if (model_get(train->work.supervisor->store, train->row.architecture, &train->arena, &base,
-                  &ignored) != OK)
-        return NULL;
-    return base.groups;
-}
-
 static const struct train_file *final_file(const struct train *train)
 {
     const struct train_file *file = train->files;
@@ -250,53 +255,12 @@ static const struct train_file *final_file(const struct train *train)
     return file;
 }
 
-static enum status write_success(struct train *train, const struct job_row *row,
-                                 const struct train_file *final, struct err *err)
-{
-    char id[40];
-    id_new("mdl_", id);
-    char *classes = class_names(train);
-    struct json *scores = progress_scores(train->work.result);
-    char *metrics = json_text(scores);
-    const char *sha256 = json_string(train->work.result, "weights_sha256", NULL);
-    struct model_row model = {
-        .id = id,
-        .name = row->name ? row->name
-                          : arena_printf(&train->arena, "%s-%s", row->architecture,
-                                         train->work.id + strlen("job_")),
-        .kind = "image",
-        .architecture = row->architecture,
-        .origin = "job",
-        .available = true,
-        .job = train->work.id,
-        .dataset = row->dataset,
-        .classes = classes,
-        .groups = group_names(train),
-        .parameters = train->trainable_parameters,
-        .metrics = metrics,
-        .weights = final->blob.sha256,
-        .bytes = final->blob.bytes,
-        .weights_sha256 = sha256,
-    };
-    struct checkpoint_row checkpoints[TRAIN_MAX_STAGES + 2];
-    struct job_change change = {
-        .result_model = id, .weights_sha256 = sha256, .model = &model, .checkpoints = checkpoints};
-    for (const struct train_file *file = train->files; file; file = file->next)
-        if (file->status == OK && change.n_checkpoints < ARRAY_LEN(checkpoints))
-            train_checkpoint_row(train, file, &train->arena, &checkpoints[change.n_checkpoints++]);
-    enum status status = move_to(train, row->status, JOB_SUCCEEDED, &change, err);
-    json_free(scores);
-    mem_free(metrics);
-    mem_free(classes);
-    return status;
-}
-
 static enum status settle_succeeded(struct train *train, const struct job_row *row, struct err *err)
 {
     const struct train_file *final = final_file(train);
-    if (final->status == E_NO_SPACE)
+    if (final && final->status == E_NO_SPACE)
         return settle_disk_full(train, row->status, err);
-    if (final->status) {
+    if (final && final->status) {
         struct err why = final->err;
         err_prefix(&why, "The engine's result cannot be used: ");
         err_name(&why, "engine_protocol", NULL);
@@ -305,7 +269,25 @@ static enum status settle_succeeded(struct train *train, const struct job_row *r
     progress_finish(&train->progress, clock_seconds() - train->work.started_at);
     enum status status = train_flush(train, err);
     if (status == OK)
-        status = write_success(train, row, final, err);
+        status = train_write_success(train, row, final, err);
+    return status;
+}
+
+/* A stage is done and its "then" says pause. */
+static enum status settle_stage_end(struct train *train, enum job_status from, struct err *err)
+{
+    struct err why = {0};
+    const char *stage = json_string(train->progress.now, "stage", "");
+    err_set(&why, E_CONFLICT, "The stage \"%.80s\" is done, and \"then\" says pause.", stage);
+    err_name(&why, "stage_done",
+             "Resume the job to go on; PATCH it before to change the stages that follow.");
+    char *reason = work_error_json(&why);
+    struct job_change change = {.reason = reason};
+    enum status status =
+        from == JOB_RUNNING ? move_to(train, JOB_RUNNING, JOB_PAUSING, NULL, err) : OK;
+    if (status == OK)
+        status = move_to(train, JOB_PAUSING, JOB_PAUSED, &change, err);
+    mem_free(reason);
     return status;
 }
 
@@ -335,6 +317,8 @@ static enum status settle_outcome(struct train *train, const struct job_row *row
         return settle_disk_full(train, row->status, err);
     case TRAIN_STOPPED:
         return settle_stopped(train, row->status, err);
+    case TRAIN_STAGE_END:
+        return settle_stage_end(train, row->status, err);
     case TRAIN_INTERRUPTED:
     case TRAIN_RESTING:
         break;

@@ -1,12 +1,11 @@
 /* train_frames.c -- what a training engine says becomes progress, events and checkpoints. */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/estimate.h"
 #include "server/train_work.h"
 
 static double elapsed(const struct train *train)
@@ -72,139 +71,56 @@ enum status train_flush(struct train *train, struct err *err)
     return OK;
 }
 
-/* --- Checkpoint files ------------------------------------------------------------------------- */
+/* --- What stages cost ------------------------------------------------------------------------- */
 
-static enum status store_file(struct train_file *file, struct err *err)
+/* From a stage that begins here, and as long as no other engine is at work, what it takes is
+ * learned for estimates. */
+static void begin_stage(struct train *train, const struct json *header)
 {
-    int fd = -1;
-    char *name = mem_printf("%s.safetensors", file->slot);
-    char *path = mem_printf("%s/%s", file->folder, name);
-    enum status status = fs_open_beneath(file->folder, name, TRAIN_MAX_WEIGHTS, &fd, err);
-    if (status == OK && file->move)
-        status = blob_move(file->store, path, &file->blob, err);
-    else if (status == OK)
-        status = blob_copy(file->store, fd, TRAIN_MAX_WEIGHTS, &file->blob, err);
-    if (fd >= 0)
-        close(fd);
-    mem_free(name);
-    mem_free(path);
-    return status;
+    json_free(train->stage);
+    train->stage = train->work.supervisor->n_works == 1 ? json_copy(header) : NULL;
+    train->stage_seconds = 0;
+    train->stage_epochs = 0;
 }
 
-static void run_file(struct task *task)
+static void learn(struct train *train)
 {
-    struct train_file *file = (struct train_file *)task;
-    file->status = store_file(file, &file->err);
-}
-
-void train_add_file(struct train *train, const char *slot, const struct json *header, bool move)
-{
-    struct train_file *file = mem_alloc(sizeof *file);
-    file->task.run = run_file;
-    file->store = train->work.supervisor->store;
-    file->folder = mem_strdup(train->folder);
-    file->slot = mem_strdup(slot);
-    file->header = header ? json_copy(header) : NULL;
-    file->move = move;
-    struct train_file **last = &train->files;
-    while (*last)
-        last = &(*last)->next;
-    *last = file;
-    tasks_add(train->work.supervisor->tasks, &file->task);
-}
-
-void train_free_file(struct train_file *file)
-{
-    mem_free(file->folder);
-    mem_free(file->slot);
-    json_free(file->header);
-    mem_free(file);
-}
-
-/* "stage-2" -> 1; -1 for the other slots. */
-static int stage_of_slot(const char *slot)
-{
-    return strncmp(slot, "stage-", 6) ? -1 : (int)strtol(slot + 6, NULL, 10) - 1;
-}
-
-static const char *name_of_slot(const struct train *train, const char *slot)
-{
-    int stage = stage_of_slot(slot);
-    if (!strcmp(slot, "final"))
-        return "last";
-    if (stage < 0)
-        return slot;
-    const struct json *spec = json_at(json_get(train->spec, "stages"), (size_t)stage);
-    return json_string(spec, "name", slot);
-}
-
-void train_checkpoint_row(const struct train *train, const struct train_file *file,
-                          struct arena *arena, struct checkpoint_row *row)
-{
-    int stage = stage_of_slot(file->slot);
-    struct json *scores = progress_scores(file->header);
-    char *metrics = json_text(scores);
-    *row = (struct checkpoint_row){
-        .job = train->work.id,
-        .slot = file->slot,
-        .name = name_of_slot(train, file->slot),
-        .stage_index =
-            json_integer(file->header, "stage_index",
-                         stage >= 0 ? stage : json_integer(train->progress.now, "stage_index", 0)),
-        .epoch = json_integer(file->header, "epoch", json_integer(train->progress.now, "epoch", 0)),
-        .step = json_integer(file->header, "step", json_integer(train->progress.now, "step", 0)),
-        .sha256 = file->blob.sha256,
-        .bytes = file->blob.bytes,
-        .metrics = arena_strdup(arena, metrics),
+    const struct supervisor *supervisor = train->work.supervisor;
+    struct json *estimate = NULL;
+    struct err ignored;
+    const char *text = train->row.estimate;
+    struct estimate_options options = {
+        .store = supervisor->store,
+        .machine = supervisor->machine,
+        .isa = train->isa,
+        .architecture = train->row.architecture,
+        .threads = train->threads,
+        .spec = train->spec,
     };
-    mem_free(metrics);
-    json_free(scores);
+    if (text && json_parse(text, strlen(text), &estimate, &ignored) == OK) {
+        const struct json *flops = json_at(json_get(estimate, "flops_per_step"),
+                                           (size_t)json_integer(train->stage, "stage_index", 0));
+        estimate_learn(&options, train->stage, json_as_number(flops, 0), train->stage_seconds);
+    }
+    json_free(estimate);
 }
 
-/* A stage's end that arrived in the store: its row and event. False: not written yet. */
-static bool take_stage_file(struct train *train, struct train_file *file)
+static void add_epoch(struct train *train, const struct json *header)
 {
-    struct err err = {0};
-    struct arena arena;
-    struct checkpoint_row row;
-    arena_init(&arena);
-    enum status status = file->status;
-    if (status) {
-        err = file->err;
-    } else {
-        train_checkpoint_row(train, file, &arena, &row);
-        struct json *fields = json_copy(file->header);
-        json_remove(fields, "type");
-        json_set_string(fields, "name", row.name);
-        char *data = json_text(fields);
-        struct event_new event = {.type = "checkpoint", .job = train->work.id, .data = data};
-        struct job_report report = {.checkpoint = &row, .events = &event, .n_events = 1};
-        status = job_report(train->work.supervisor->store, train->work.id, &report, true, &err);
-        mem_free(data);
-        json_free(fields);
+    bool same = train->stage && json_integer(train->stage, "stage_index", -1) ==
+                                    json_integer(header, "stage_index", -2);
+    double seconds = json_number(header, "seconds", -1);
+    if (!same || seconds < 0 || train->work.supervisor->n_works != 1) {
+        json_free(train->stage);
+        train->stage = NULL;
+        return;
     }
-    if (status) {
-        char detail[800];
-        log_event(LOG_ERROR, "supervisor", "checkpoint not stored", "id=%s slot=%s detail=%s",
-                  train->work.id, file->slot, log_quote(detail, sizeof detail, err.detail));
-    }
-    arena_deinit(&arena);
-    return status == OK || file->status;
-}
-
-/* Files without a header were collected at the end; their rows come with the outcome. */
-static void take_stage_files(struct train *train, double now)
-{
-    while (train->files && train->files->header && task_is_done(&train->files->task) &&
-           now >= train->retry_at) {
-        struct train_file *file = train->files;
-        if (!take_stage_file(train, file)) {
-            train->retry_at = now + RETRY_SECONDS;
-            return;
-        }
-        train->files = file->next;
-        train_free_file(file);
-    }
+    train->stage_seconds += seconds;
+    if (++train->stage_epochs < json_integer(train->stage, "epochs", 0))
+        return;
+    learn(train);
+    json_free(train->stage);
+    train->stage = NULL;
 }
 
 /* --- Messages --------------------------------------------------------------------------------- */
@@ -221,6 +137,8 @@ static void on_started(struct train *train, const struct json *header)
     mem_free(text);
     json_free(engine);
     train->started = true;
+    train->threads = json_integer(header, "threads", 0);
+    snprintf(train->isa, sizeof train->isa, "%s", json_string(header, "isa", ""));
     if (status == OK || status == E_CONFLICT)
         return; /* a conflict: it was cancelled meanwhile, which the rows say */
     /* Its rows cannot be written, and what is not `running` must not run. */
@@ -234,10 +152,17 @@ static void on_stage(struct train *train, const struct json *header)
     train->trainable_parameters = json_integer(header, "frozen_groups", 1) == 0
                                       ? json_integer(header, "trainable_parameters", -1)
                                       : -1;
-    if (position > train->last_stage)
-        add_header(train, "stage", header);
-    if (position > train->last_stage)
-        train->last_stage = position;
+    if (position <= train->last_stage)
+        return; /* it goes on in the middle of it */
+    add_header(train, "stage", header);
+    begin_stage(train, header);
+    train->last_stage = position;
+}
+
+/* Of tasks without stages. */
+static void on_progress(struct train *train, const struct json *header)
+{
+    progress_take(&train->progress, header, elapsed(train));
 }
 
 static void on_step(struct train *train, const struct json *header)
@@ -252,6 +177,7 @@ static void on_epoch(struct train *train, const struct json *header)
     if (position <= train->last_epoch)
         return; /* it resumed before this epoch's end and came to it again */
     train->last_epoch = position;
+    add_epoch(train, header);
     progress_take(&train->progress, header, elapsed(train));
     add_header(train, "epoch", header);
 }
@@ -264,16 +190,20 @@ static void on_checkpoint(struct train *train, const struct json *header)
     train->checkpointed |= position > train->last_checkpoint;
     if (position > train->last_checkpoint)
         train->last_checkpoint = position;
-    int stage = stage_of_slot(slot);
-    if (stage >= 0 && stage < TRAIN_MAX_STAGES) {
+    if (train_stage_of_slot(slot) >= 0) {
         train_add_file(train, slot, header, false);
         return;
     }
     struct json *named = json_copy(header);
     json_remove(named, "type");
-    json_set_string(named, "name", name_of_slot(train, slot));
+    json_set_string(named, "name", train_name_of_slot(train, slot));
     add_event(train, "checkpoint", named);
     json_free(named);
+}
+
+static void on_artifact(struct train *train, const struct json *header)
+{
+    train_add_artifact(train, json_string(header, "name", ""), header, false);
 }
 
 static void on_log(struct train *train, const struct json *header)
@@ -288,10 +218,21 @@ static void on_warning(struct train *train, const struct json *header)
         add_header(train, "warning", header);
 }
 
+/* Whether the stage it is in, or one before, may end in a pause. */
+static bool may_pause(const struct train *train)
+{
+    json_each(stage, json_get(train->spec, "stages"))
+    {
+        if (!strcmp(json_string(stage, "then", ""), "pause"))
+            return true;
+    }
+    return false;
+}
+
 static void on_paused(struct train *train, const struct json *header)
 {
-    (void)header;
-    if (!train->told_pause)
+    train->paused_by_recipe = json_bool(header, "by_recipe", false) && may_pause(train);
+    if (!train->told_pause && !train->paused_by_recipe)
         work_violation(&train->work, "it paused without having been asked.");
 }
 
@@ -308,6 +249,8 @@ static const struct {
     {"epoch", on_epoch, AFTER_START},
     {"paused", on_paused, AFTER_START},
     {"checkpoint", on_checkpoint, AFTER_START},
+    {"artifact", on_artifact, AFTER_START},
+    {"progress", on_progress, AFTER_START},
     {"log", on_log, ANY_TIME},
     {"warning", on_warning, ANY_TIME},
 };
@@ -333,7 +276,7 @@ void train_on_tick(struct work *work, double now)
     struct train *train = (struct train *)work;
     struct err err = {0};
     char detail[800];
-    take_stage_files(train, now);
+    train_take_files(train, now);
     if (train->n_batch && train->flush_at == 0)
         train->flush_at = now + TRAIN_FLUSH_SECONDS;
     bool due = train->urgent || train->checkpointed || (train->n_batch && now >= train->flush_at);

@@ -1,6 +1,4 @@
 /* train_work.c -- jobs are started here, in the queue's order. */
-#include "server/train_work.h"
-
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +7,9 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/admission.h"
+#include "server/estimate.h"
+#include "server/train_work.h"
 #include "store/datasets.h"
 
 static void train_free(struct work *work)
@@ -22,6 +23,7 @@ static void train_free(struct work *work)
     for (size_t i = 0; i < train->n_batch; i++)
         mem_free((void *)(uintptr_t)train->batch[i].data);
     progress_deinit(&train->progress);
+    json_free(train->stage);
     json_free(train->spec);
     mem_free(train->folder);
     arena_deinit(&train->arena);
@@ -68,6 +70,26 @@ static enum status fail_for_dataset(struct supervisor *supervisor, const char *i
             "The dataset of this job could not be processed: look at its error, upload it again "
             "and submit the job again.");
     return fail_queued(supervisor, id, "dataset_failed", &why, err);
+}
+
+/* The disk would not hold what the job writes: it waits, paused, until somebody made room. */
+static enum status pause_queued(struct supervisor *supervisor, const char *id,
+                                const struct err *why, struct err *err)
+{
+    char detail[800];
+    struct err named = *why;
+    err_name(&named, "disk_low",
+             "Make room (delete datasets, models or jobs, or free space otherwise), then resume "
+             "the job.");
+    char *text = work_error_json(&named);
+    struct job_change change = {.error = text};
+    enum status status =
+        job_transition(supervisor->store, id, JOB_QUEUED, JOB_PAUSED, &change, err);
+    if (status == OK)
+        log_event(LOG_WARN, "supervisor", "job paused: little disk is left", "id=%s detail=%s", id,
+                  log_quote(detail, sizeof detail, why->detail));
+    mem_free(text);
+    return status;
 }
 
 /* Where the engine went before, so that what it says again after a resume is told from news. */
@@ -130,13 +152,37 @@ static enum status set_blob(struct train *train, struct json *document, const ch
     return status;
 }
 
+/* "auto" batches as they were planned: what fits memory is known there. */
+static struct json *pin_batches(const struct train *train)
+{
+    struct json *spec = json_copy(train->spec), *estimate = NULL;
+    struct err ignored;
+    if (train->row.estimate)
+        json_parse(train->row.estimate, strlen(train->row.estimate), &estimate, &ignored);
+    const struct json *batch = json_first(json_get(estimate, "batch_sizes"));
+    struct json *stages = json_new_array();
+    bool automatic = !strcmp(json_string(spec, "batch_size", ""), "auto");
+    json_each(stage, json_get(spec, "stages"))
+    {
+        struct json *copy = json_copy(stage);
+        bool own = json_type(json_get(stage, "batch_size")) == JSON_NUMBER;
+        if (automatic && !own && json_as_number(batch, 0) >= 1)
+            json_set(copy, "batch_size", json_copy(batch));
+        json_add(stages, copy);
+        batch = batch ? json_next(batch) : NULL;
+    }
+    json_set(spec, "stages", stages);
+    json_free(estimate);
+    return spec;
+}
+
 /* The document of wire.h. */
 static enum status make_document(struct train *train, const struct dataset_row *dataset,
                                  struct json *document, struct err *err)
 {
     json_set_string(document, "type", "job");
     json_set_string(document, "verb", "train");
-    json_set(document, "spec", json_copy(train->spec));
+    json_set(document, "spec", pin_batches(train));
     json_set_string(document, "out", train->folder);
     json_set_integer(document, "threads",
                      json_integer(train->spec, "threads", train->work.supervisor->threads));
@@ -167,7 +213,8 @@ static void start_engine(struct train *train, const struct json *document)
     mem_free(log);
 }
 
-/* queued -> validating, with an engine; or queued -> failed where that cannot be. */
+/* queued -> validating, with an engine; or queued -> failed where that cannot be, or queued ->
+ * paused where the disk has no room. */
 static enum status launch(struct supervisor *supervisor, const char *id, struct err *err)
 {
     struct dataset_row dataset = {0};
@@ -176,11 +223,15 @@ static enum status launch(struct supervisor *supervisor, const char *id, struct 
     struct train *train = train_new(supervisor, id);
     enum status status = read_rows(train, &dataset, &why);
     if (status == OK)
+        status =
+            admission_disk(supervisor, estimate_bytes(train->row.estimate, "disk_bytes"), &why);
+    if (status == OK)
         status = make_document(train, &dataset, document, &why);
     if (status) {
         work_free(&train->work);
         json_free(document);
-        return fail_queued(supervisor, id, NULL, &why, err);
+        return status == E_NO_SPACE ? pause_queued(supervisor, id, &why, err)
+                                    : fail_queued(supervisor, id, NULL, &why, err);
     }
     status = job_transition(supervisor->store, id, JOB_QUEUED, JOB_VALIDATING, NULL, err);
     if (status) {
@@ -245,18 +296,25 @@ static enum status look_at(struct supervisor *supervisor, const struct job_brief
     return OK;
 }
 
+/* The first of the queue: planned where it is not yet, else started where there is room for it.
+ * True: there may be another one to start. */
 static bool start_next(struct supervisor *supervisor)
 {
     struct err err = {0};
     struct arena arena;
-    struct job_row row;
+    struct job_row row = {0};
     arena_init(&arena);
     enum status status = jobs_next(supervisor->store, &arena, &row, &err);
-    if (status == OK)
+    bool planned = status == OK && row.estimate;
+    bool fits = planned && work_count(supervisor, &train_kind) < (size_t)supervisor->max_jobs &&
+                admission_memory(supervisor, estimate_bytes(row.estimate, "peak_memory_bytes"));
+    if (status == OK && !planned)
+        plan_job(supervisor, &row);
+    else if (fits)
         status = launch(supervisor, row.id, &err);
     /* A conflict is a client that was faster: cancelled or paused meanwhile. */
-    bool again = status == OK || status == E_CONFLICT;
-    if (!again && status != E_NOT_FOUND)
+    bool again = fits && (status == OK || status == E_CONFLICT);
+    if (status && status != E_CONFLICT && status != E_NOT_FOUND)
         log_failure("job not started", "queue", &err);
     arena_deinit(&arena);
     return again;
@@ -275,7 +333,6 @@ void train_look(struct supervisor *supervisor)
         if (look_at(supervisor, &briefs[i], &err) != OK)
             log_failure("job not changed", briefs[i].id, &err);
     arena_deinit(&arena);
-    while (work_count(supervisor, &train_kind) < (size_t)supervisor->max_jobs &&
-           start_next(supervisor))
+    while (start_next(supervisor))
         continue;
 }

@@ -5,9 +5,9 @@
  *     WORK_SETTLE  the outcome is written to the rows, and written again every second while that
  *                  fails (a full disk): an outcome is never dropped
  *
- * What differs between verbs is a table of functions, struct work_kind; train_work.c,
- * ingest_work.c and import_work.c each have one. Everything here runs on the supervisor's thread.
- */
+ * What differs between verbs is a table of functions, struct work_kind; train_work.c and
+ * ingest_work.c each have one, errand.h has one for all verbs that somebody waits for. Everything
+ * here runs on the supervisor's thread. */
 #ifndef THAW_SERVER_WORK_H
 #define THAW_SERVER_WORK_H
 
@@ -16,13 +16,16 @@
 
 #include "api/app.h"
 #include "base/json.h"
+#include "server/inbox.h"
 #include "server/child.h"
 #include "server/supervisor.h"
 #include "server/task.h"
 #include "store/db.h"
+#include "store/jobs.h"
 
 #define MAX_WORKS       80
 #define MAX_IMPORTS     32 /* that wait */
+#define MAX_PLANS       64 /* that wait */
 #define MAX_INGESTS     2  /* at once */
 #define RETRY_SECONDS   1.0
 #define CANCEL_SECONDS  5.0   /* an engine has to end after `cancel` */
@@ -37,7 +40,8 @@ struct work;
 
 struct work_kind {
     const char *verb;
-    int nice; /* below the API; training below what somebody waits for */
+    int nice;     /* below the API; training below what somebody waits for */
+    bool answers; /* somebody waits: it is settled also when thawd ends in the middle of it */
     /* A message that is not `error` or `result` (those are kept in the work). */
     void (*on_frame)(struct work *work, const struct json *header);
     /* At each turn of the loop while the child lives. */
@@ -68,8 +72,10 @@ struct work {
 };
 
 struct supervisor {
-    struct store *store;    /* borrowed */
-    char *engine, *sandbox; /* owned */
+    struct store *store;          /* borrowed */
+    char *engine, *sandbox, *isa; /* owned */
+    char *machine;                /* owned; the processor's name */
+    uint64_t memory_limit, min_free;
     int max_jobs, threads;
     double stop_seconds;
 
@@ -78,16 +84,14 @@ struct supervisor {
     atomic_bool look, stop; /* set by other threads, before they ring */
     struct tasks *tasks;    /* owned */
 
-    pthread_mutex_t import_lock;
-    struct import_ask imports[MAX_IMPORTS]; /* under import_lock, oldest first */
-    size_t n_imports;
-    bool closed; /* under import_lock: no more imports are taken */
+    struct inbox *imports, *plans; /* owned; of struct import_ask and struct plan_ask */
 
     /* The thread's own. */
     struct work *works[MAX_WORKS]; /* owned */
     size_t n_works;
     bool stopping;
     double stop_at, look_at;
+    double plan_at; /* no job is planned before: the last plan could not be written */
 };
 
 /* Starts the engine for a work on `document`. */
@@ -113,11 +117,15 @@ const char *work_exit_text(const struct child_exit *ended, char text[80]);
 
 /* The kinds. *_look (never while stopping) starts what the rows ask for, and tells engines what
  * clients asked. */
-extern const struct work_kind train_kind, ingest_kind, import_kind;
+extern const struct work_kind train_kind, ingest_kind, import_kind, plan_kind;
 void train_look(struct supervisor *supervisor);
 void ingest_look(struct supervisor *supervisor);
 void import_look(struct supervisor *supervisor);
+void plan_look(struct supervisor *supervisor);
 void train_ask_stop(struct work *work); /* thawd is going down: a checkpoint, then the end */
 void import_refuse_all(struct supervisor *supervisor); /* those that wait, and all to come */
+void plan_refuse_all(struct supervisor *supervisor);
+/* Plans a queued job that was submitted before its dataset was ready. */
+void plan_job(struct supervisor *supervisor, const struct job_row *row);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "store/artifacts_write.h"
 #include "store/blobs.h"
 #include "store/jobs_write.h"
 
@@ -200,8 +201,8 @@ enum status job_revise(struct store *store, const struct job_row *before,
     return store_end(store, status, err);
 }
 
-enum status job_set_estimate(struct store *store, const char *id, const char *estimate,
-                             struct err *err)
+enum status job_set_plan(struct store *store, const char *id, const char *estimate,
+                         const struct artifact_row *schedule, struct err *err)
 {
     struct sql *sql = NULL;
     enum status status = store_begin(store, DURABLE, &sql, err);
@@ -209,7 +210,12 @@ enum status job_set_estimate(struct store *store, const char *id, const char *es
         return status;
     status = sql_run(sql, "UPDATE jobs SET estimate = ?2 WHERE id = ?1",
                      SQL_VALUES(sql_text(id), sql_text(estimate)), NULL, err);
-    return store_end(store, status, err);
+    if (status == OK && schedule)
+        status = artifact_write(sql, schedule, err);
+    status = store_end(store, status, err);
+    if (status == OK && schedule)
+        blob_settle(store, schedule->sha256);
+    return status;
 }
 
 enum status job_children(struct store *store, const char *id, struct arena *arena,

@@ -77,8 +77,9 @@ enum status job_delete(struct store *store, const char *id, struct err *err);
  * E_CONFLICT when the job changed meanwhile. */
 enum status job_revise(struct store *store, const struct job_row *before,
                        const struct job_row *after, const char *detail, struct err *err);
-enum status job_set_estimate(struct store *store, const char *id, const char *estimate,
-                             struct err *err);
+/* What a job will do: its estimate and (unless NULL) its schedule. */
+enum status job_set_plan(struct store *store, const char *id, const char *estimate,
+                         const struct artifact_row *schedule, struct err *err);
 
 /* Ids of the jobs that were promoted from this one, oldest first, at most 100. */
 enum status job_children(struct store *store, const char *id, struct arena *arena,

@@ -173,12 +173,13 @@ bool wire_slot_is_valid(const char *slot)
     return false;
 }
 
+const char *const wire_artifacts[] = {"report.json",  "predictions.csv", "predictions.ndjson",
+                                      "lr_find.json", "schedule.json",   NULL};
+
 bool wire_artifact_is_valid(const char *name)
 {
-    static const char *const names[] = {"report.json", "predictions.csv", "predictions.ndjson",
-                                        "lr_find.json", "schedule.json"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (!strcmp(name, names[i]))
+    for (const char *const *known = wire_artifacts; *known; known++)
+        if (!strcmp(name, *known))
             return true;
     return false;
 }

@@ -6,7 +6,8 @@
  *   pause       {}           train: write a checkpoint, answer `paused`, exit 0; a recipe may wish
  *                            for the same after a stage ("then": "pause"): `paused` says so
  *   cancel      {}           any verb: stop at once, answer `error` with "cancelled", exit 0
- *   predict     {id, top_k} + payload, the bytes of one image (verb predict; any number in flight)
+ *   predict     {id, top_k, tta} + payload, the bytes of one image (verb predict; any number in
+ *               flight); tta: with test-time augmentation
  *
  * UP (engine -> thawd). The table in wire.c has each type's fields, kinds and bounds; a frame that
  * breaks it ends the engine (`engine_protocol`).
@@ -75,6 +76,7 @@ enum status wire_check_up(const struct json *header, struct err *err);
 bool wire_slot_is_valid(const char *slot);
 
 /* Files that a run leaves beside its checkpoints: "report.json", "predictions.csv", ... */
+extern const char *const wire_artifacts[]; /* NULL-terminated */
 bool wire_artifact_is_valid(const char *name);
 
 #endif

@@ -21,7 +21,7 @@ import sys
 import time
 
 import scripted_engine
-from scripted_engine import Stop, Training, Wire, predict, script_of
+from scripted_engine import Stop, Training, Wire, plan, predict, script_of
 
 
 def frame(header, payload=b"", header_len=None, payload_len=None):
@@ -194,7 +194,7 @@ def main():
         scripted_engine.main()
         return
     wire = Fragile()
-    verbs = {"ingest": ingest, "import": import_, "predict": predict,
+    verbs = {"ingest": ingest, "import": import_, "plan": plan, "predict": predict,
              "train": lambda w, d: Troubled(w, d).run()}
     try:
         document, _ = wire.read()

@@ -5,7 +5,9 @@ An uploaded dataset or weights file is a JSON script; a training job has its scr
 metadata.script. So tests of the server need no images, no network and no time. Scripts:
   ingest   {"classes": [...], "items": N, "delay": S, "error": {...}}      anything else: no archive
   import   {"architecture": A, "delay": S, "error": {...}}                 anything else: no weights
-  train    {"steps": N, "delay": S a step, "error": {"at": step, ...}, "die": step}
+  train    {"steps": N, "delay": S a step, "error": {"at": step, ...}, "die": step,
+            "artifacts": {name: content}}; "then": "pause" of a stage is obeyed
+  plan     the same script: {"plan": {"peak": bytes a batch item, "error": {...}, "die": true}}
   predict  the picture's bytes: "bad..." is refused, else the label is their first 20 bytes, and
            " in views" where tta is asked for"""
 import hashlib
@@ -118,6 +120,51 @@ def import_(wire, document):
     wire.send("result")
 
 
+def outline(spec, script, batch):
+    """What `plan` and schedule.json say of each stage."""
+    steps = script.get("steps", 3)
+    stages = []
+    for stage in spec["stages"]:
+        total = steps * stage["epochs"]
+        frozen = stage["freeze_to"] != 0
+        stages.append({
+            "name": stage["name"], "epochs": stage["epochs"], "steps": total,
+            "steps_per_epoch": steps, "batch_size": batch, "size": 64, "n_train": steps * batch,
+            "n_valid": 4,
+            "groups": [{"name": "body", "frozen": frozen, "parameters": 10,
+                        "trainable_parameters": 0 if frozen else 10},
+                       {"name": "head", "frozen": False, "parameters": 2,
+                        "trainable_parameters": 2}],
+            "step": list(range(total)), "learning_rates": [[0, 1e-3]] * total,
+            "momentum": [.9] * total})
+    return stages
+
+
+def plan(wire, document):
+    spec = document["spec"]
+    script = json.loads((spec.get("metadata") or {}).get("script", "{}"))
+    told = script.get("plan", {})
+    if "die" in told:
+        os._exit(7)
+    wire.started()
+    if "error" in told:
+        return wire.error(**told["error"])
+    automatic = spec.get("batch_size", "auto") == "auto"
+    batch = 64 if automatic else spec["batch_size"]
+    peak, limit = told.get("peak", 1 << 20), document.get("memory_limit", 1 << 60)
+    while batch > 1 and automatic and batch * peak > limit:
+        batch //= 2
+    if batch * peak > limit:
+        return wire.error("no_space", "The run does not fit: a batch_size of "
+                          f"{limit // peak} would fit.", "no_memory")
+    stages = outline(spec, script, batch)
+    result = {"stages": stages, "estimate": {
+        "peak_memory_bytes": batch * peak, "flops_per_step": [1e6 * batch] * len(stages),
+        "steps": [stage["steps"] for stage in stages], "batch_size": batch}}
+    write(document["out"], "result.json", json.dumps(result).encode())
+    wire.send("result")
+
+
 def scores(done):
     return {"train_loss": 1 / (1 + done), "valid_loss": 1.1 / (1 + done),
             "accuracy": 1 - .5 / (1 + done), "error_rate": .5 / (1 + done)}
@@ -186,15 +233,33 @@ class Training:
                                seconds=0.5)
                 self.checkpoint("resume-a", [index, epoch + 1, 0])
         self.checkpoint(f"stage-{index + 1}", [index, epochs - 1, total])
+        if stage.get("then") == "pause" and [index + 1, 0, 0] > self.position:
+            self.checkpoint("resume-a", [index + 1, 0, 0])
+            self.wire.send("paused", by_recipe=True)
+            raise Stop
+
+    def artifact(self, name, content):
+        text = content if isinstance(content, str) else json.dumps(content)
+        write(self.out, name, text.encode())
+        self.wire.send("artifact", name=name)
 
     def run(self):
         self.wire.started()
+        if self.spec.get("task") in ("lr_find", "evaluate", "predict"):
+            self.artifacts()
+            return self.wire.send("result")
         for index, stage in enumerate(self.spec["stages"]):
             self.stage(index, stage)
+        self.artifacts()
         self.checkpoint("best", [0, 0, 0])
         self.checkpoint("final", [index, stage["epochs"] - 1, self.steps])
         digest = hashlib.sha256(json.dumps(self.spec["seed"]).encode()).hexdigest()
-        self.wire.send("result", weights_sha256=digest, **scores(self.done))
+        self.wire.send("result", weights_sha256=self.script.get("digest", digest),
+                       **scores(self.done))
+
+    def artifacts(self):
+        for name, content in self.script.get("artifacts", {}).items():
+            self.artifact(name, content)
 
 
 def predict(wire, document):
@@ -218,7 +283,7 @@ def main():
         print(json.dumps({"version": VERSION}))
         return
     wire = Wire()
-    verbs = {"ingest": ingest, "import": import_, "predict": predict,
+    verbs = {"ingest": ingest, "import": import_, "plan": plan, "predict": predict,
              "train": lambda w, d: Training(w, d).run()}
     try:
         document, _ = wire.read()

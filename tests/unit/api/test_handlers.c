@@ -63,7 +63,11 @@ static int open_app(void **state)
     reply_init(&fixture->reply);
     fixture->app.data = fixture->folder;
     fixture->app.version = "1.2.3";
-    fixture->app.ports = (struct ports){fixture, wake, import, fixture, predict};
+    fixture->app.ports = (struct ports){.supervisor = fixture,
+                                        .wake = wake,
+                                        .import = import,
+                                        .predictor = fixture,
+                                        .predict = predict};
     *state = fixture;
     return 0;
 }

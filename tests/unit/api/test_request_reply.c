@@ -128,7 +128,9 @@ static void a_rendered_row_has_every_field_and_null_for_what_is_unknown(void **s
         "name",       "metadata",     "dataset",        "model",
         "progress",   "latest",       "best",           "queue_position",
         "created_at", "started_at",   "finished_at",    "estimated_finish",
-        "error",      "result_model", "weights_sha256", "engine"};
+        "error",      "result_model", "weights_sha256", "engine",
+        "estimate",   "reason",       "parent",         "rerun_of",
+        "rerun"};
     struct job_row row = {.id = "job_1",
                           .status = JOB_QUEUED,
                           .spec = "{\"seed\":7}",

@@ -137,7 +137,7 @@ static void a_revision_needs_the_job_as_it_was_seen(void **state)
     struct fixture *f = *state;
     const char *id = fixture_job(f, 0);
     struct job_row before, now;
-    assert_ok(f, job_set_estimate(f->store, id, "{\"seconds\":1}", &f->err));
+    assert_ok(f, job_set_plan(f->store, id, "{\"seconds\":1}", NULL, &f->err));
     assert_ok(f, job_get(f->store, id, &f->arena, &before, &f->err));
     struct job_row after = before;
     after.name = "renamed";

@@ -8,6 +8,8 @@
 #include "engine/core/dnn.h"
 #include "engine/core/simd.h"
 
+#define SMALL 4096 /* floats: below, threads cost more than they save */
+
 bool param_is_statistic(const struct param *param)
 {
     return param->kind == PARAM_RUNNING_MEAN || param->kind == PARAM_RUNNING_VAR;
@@ -76,7 +78,7 @@ enum status param_set_trainable(struct param *param, bool trainable, struct err 
         if (!trainable) {
             mem_free(param->parts[part]);
             param->parts[part] = NULL;
-        } else if (!param->parts[part]) {
+        } else if (!param->parts[part] && part != PARAM_SUM) {
             param->parts[part] = new_part(param, err);
             if (!param->parts[part])
                 return E_NO_SPACE;
@@ -90,6 +92,31 @@ void param_clear_moments(struct param *param)
     for (int part = PARAM_MOMENT1; part < N_PARAM_PARTS; part++)
         if (param->parts[part])
             memset(param->parts[part], 0, param->n_stored * sizeof(float));
+}
+
+enum status param_sum_gradient(struct param *param, float weight, struct err *err)
+{
+    if (!param->parts[PARAM_SUM] && !(param->parts[PARAM_SUM] = new_part(param, err)))
+        return E_NO_SPACE;
+    float *restrict sum = param->parts[PARAM_SUM];
+    const float *restrict gradient = param->parts[PARAM_GRADIENT];
+    int64_t n = (int64_t)param->n_stored;
+#pragma omp parallel for simd schedule(static) if (n > SMALL)
+    for (int64_t i = 0; i < n; i++)
+        sum[i] += weight * gradient[i];
+    return OK;
+}
+
+void param_take_sum(struct param *param, float factor)
+{
+    float *restrict sum = param->parts[PARAM_SUM], *restrict gradient =
+                                                       param->parts[PARAM_GRADIENT];
+    int64_t n = (int64_t)param->n_stored;
+#pragma omp parallel for simd schedule(static) if (n > SMALL)
+    for (int64_t i = 0; i < n; i++) {
+        gradient[i] = factor * sum[i];
+        sum[i] = 0;
+    }
 }
 
 static void fill_kaiming_normal(struct param *param, float *plain, uint64_t seed)

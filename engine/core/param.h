@@ -25,7 +25,14 @@ enum param_kind {
     PARAM_RUNNING_VAR
 };
 
-enum param_part { PARAM_VALUE, PARAM_GRADIENT, PARAM_MOMENT1, PARAM_MOMENT2, N_PARAM_PARTS };
+enum param_part {
+    PARAM_VALUE,
+    PARAM_GRADIENT,
+    PARAM_MOMENT1,
+    PARAM_MOMENT2,
+    PARAM_SUM, /* of gradients, over the batches between two steps of an accumulating optimiser */
+    N_PARAM_PARTS
+};
 
 struct param {
     char name[96];
@@ -53,9 +60,14 @@ void param_write(struct param *param, enum param_part part, const float *plain);
  * oneDNN's convolutions turns NaN into 0, so that the loss may stay a number. */
 bool param_is_finite(const struct param *param);
 
-/* Gradient and moments, zeroed, for a trainable parameter; frees them for any other. */
+/* Gradient and moments, zeroed, for a trainable parameter; frees them, and a sum, for any other. */
 enum status param_set_trainable(struct param *param, bool trainable, struct err *err);
 void param_clear_moments(struct param *param);
+
+/* sum += weight * gradient, element by element; the sum is made, zeroed, the first time. Then the
+ * other way: gradient = factor * sum, and the sum is zero again. */
+enum status param_sum_gradient(struct param *param, float weight, struct err *err);
+void param_take_sum(struct param *param, float factor);
 
 /* Stores all parts in `layout` from now on. The first call decides; later ones change nothing,
  * since other plans hold on to the memory: a plan that wishes otherwise reorders. */

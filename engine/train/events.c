@@ -11,8 +11,10 @@
 #define INTERVAL .25 /* seconds between two step headers */
 #define PACE     .9  /* weight of the past in the smoothed time of a step */
 
-/* An unfrozen step costs about twice a frozen one: the whole body's backward pass comes on top. */
+/* An unfrozen step costs about twice a frozen one: the whole body's backward pass comes on top. One
+ * on cached features runs the head alone. */
 #define UNFROZEN_COST 2.0
+#define CACHED_COST   .02
 
 static struct json *header_new(const char *type)
 {
@@ -51,7 +53,14 @@ static int64_t peak_memory_bytes(void)
     return (int64_t)usage.ru_maxrss * 1024;
 }
 
-void events_stage(struct events *events, int64_t index)
+static void set_cache(struct json *header, const struct feature_cache *cache)
+{
+    struct feature_cache_stats stats = feature_cache_stats(cache);
+    json_set_integer(header, "cached_views", stats.views);
+    json_set_integer(header, "cache_bytes", (int64_t)stats.bytes);
+}
+
+void events_stage(struct events *events, int64_t index, const struct feature_cache *cache)
 {
     const struct recipe_stage *stage = &events->recipe->stages[index];
     struct json *header = header_new("stage");
@@ -64,6 +73,12 @@ void events_stage(struct events *events, int64_t index)
     json_set_integer(header, "groups", events->graph->n_groups);
     json_set_integer(header, "frozen_groups", stage->frozen_groups);
     json_set_integer(header, "trainable_parameters", trainable_parameters(events->graph));
+    json_set_integer(header, "size", stage->size);
+    json_set_number(header, "sample_fraction", stage->sample.fraction);
+    json_set_integer(header, "n_train", stage->n_train);
+    json_set_integer(header, "n_valid", stage->n_valid);
+    if (cache)
+        set_cache(header, cache);
     events->step_seconds = 0;
     send(events, header);
 }
@@ -74,6 +89,8 @@ void events_stage(struct events *events, int64_t index)
 static double step_cost(const struct recipe_stage *stage)
 {
     double pixels = (double)(stage->batch * stage->size * stage->size);
+    if (stage->cached)
+        return pixels * CACHED_COST;
     return pixels * (stage->frozen_groups == 0 ? UNFROZEN_COST : 1);
 }
 
@@ -95,7 +112,7 @@ static double eta_seconds(const struct events *events, const struct position *at
         const struct recipe_stage *stage = &recipe->stages[i];
         int64_t done = i == at->stage ? at->step : 0;
         seconds += (double)(stage->schedule.steps - done) * step_cost(stage) * second_per_cost;
-        seconds += (double)(epochs_left(stage, done) * events->n_valid) * item;
+        seconds += (double)(epochs_left(stage, done) * stage->n_valid) * item;
     }
     return seconds;
 }
@@ -107,6 +124,7 @@ static void set_rates(struct json *header, const struct events *events, const st
     const struct recipe_stage *stage = &events->recipe->stages[at->stage];
     double rates[ZOO_MAX_GROUPS];
     recipe_rates(stage, events->graph->n_groups, at->step - 1, rates);
+    callbacks_rates(events->recipe, &at->callbacks, events->graph->n_groups, rates);
     struct json *list = json_set_array(header, "learning_rates");
     for (int i = 0; i < events->graph->n_groups; i++)
         json_add_number(list, group_trains(events->graph, i) ? rates[i] : 0);
@@ -141,9 +159,34 @@ void events_step(struct events *events, const struct position *at, double second
     send(events, header);
 }
 
-void events_validated(struct events *events, double seconds)
+void events_sweep_step(struct events *events, int64_t stage, const struct finder *finder,
+                       double seconds)
 {
-    events->item_seconds = seconds / (double)events->n_valid;
+    double now = clock_seconds(), rate = finder->rates[finder->n - 1];
+    int64_t steps = finder->options.steps;
+    if (now - events->last_step < INTERVAL && finder->n < steps)
+        return;
+    events->last_step = now;
+    struct json *header = header_new("step");
+    json_set_integer(header, "stage_index", stage);
+    json_set_integer(header, "epoch", 0);
+    json_set_integer(header, "step", finder->n);
+    json_set_integer(header, "steps", steps);
+    json_set_number(header, "train_loss", finder->smoothed[finder->n - 1]);
+    struct json *rates = json_set_array(header, "learning_rates");
+    for (int i = 0; i < events->graph->n_groups; i++)
+        json_add_number(rates, group_trains(events->graph, i) ? rate : 0);
+    json_set_null(header, "momentum");
+    json_set_number(header, "examples_per_second",
+                    (double)events->recipe->stages[stage].batch / seconds);
+    json_set_number(header, "eta_seconds", (double)(steps - finder->n) * seconds);
+    json_set_integer(header, "peak_memory_bytes", peak_memory_bytes());
+    send(events, header);
+}
+
+void events_validated(struct events *events, int64_t stage, double seconds)
+{
+    events->item_seconds = seconds / (double)events->recipe->stages[stage].n_valid;
 }
 
 void events_epoch(struct events *events, const struct position *at, double seconds)
@@ -192,15 +235,18 @@ void events_warning(struct events *events, const char *code, const char *detail)
     send(events, header);
 }
 
-void events_paused(struct events *events)
+void events_paused(struct events *events, bool by_recipe)
 {
-    send(events, header_new("paused"));
+    struct json *header = header_new("paused");
+    json_set_bool(header, "by_recipe", by_recipe);
+    send(events, header);
 }
 
 void events_result(struct events *events, const char *weights_sha256, const struct scores *scores)
 {
     struct json *header = header_new("result");
-    json_set_string(header, "weights_sha256", weights_sha256);
+    if (weights_sha256)
+        json_set_string(header, "weights_sha256", weights_sha256);
     scores_set(scores, header);
     send(events, header);
 }

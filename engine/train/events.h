@@ -10,6 +10,8 @@
 
 #include "engine/core/graph.h"
 #include "engine/train/recipe.h"
+#include "engine/train/feature_cache.h"
+#include "engine/train/finder.h"
 #include "engine/train/snapshot.h"
 #include "engine/train/trainer.h"
 
@@ -17,19 +19,24 @@ struct events {
     const struct trainer_hooks *hooks; /* all borrowed */
     const struct recipe *recipe;
     const struct graph *graph;
-    int64_t n_valid;
     double last_step;    /* when a step header was last sent */
     double step_seconds; /* of one training step of this stage, smoothed; 0 = not yet known */
     double item_seconds; /* of one validation item; 0 = not yet known */
 };
 
-/* A stage begins, or is gone on with; its plan has been made, so the graph knows what trains. */
-void events_stage(struct events *events, int64_t stage);
+/* A stage begins, or is gone on with; its plan has been made, so the graph knows what trains.
+ * `cache`: what its features are read from, or NULL. */
+void events_stage(struct events *events, int64_t stage, const struct feature_cache *cache);
 
 /* A step took `seconds`; `at` counts it already. */
 void events_step(struct events *events, const struct position *at, double seconds);
 
-void events_validated(struct events *events, double seconds); /* a whole pass: for the estimate */
+/* A step of the rate finder's sweep over the stage, as of a stage of its own. */
+void events_sweep_step(struct events *events, int64_t stage, const struct finder *finder,
+                       double seconds);
+
+/* A whole validation pass of the stage: for the estimate. */
+void events_validated(struct events *events, int64_t stage, double seconds);
 
 /* The epoch that ended at `at`: at->latest are its scores, `seconds` its time with validation. */
 void events_epoch(struct events *events, const struct position *at, double seconds);
@@ -44,7 +51,8 @@ void events_artifact(struct events *events, const char *name);
 void events_log(struct events *events, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void events_warning(struct events *events, const char *code, const char *detail);
-void events_paused(struct events *events);
+void events_paused(struct events *events, bool by_recipe);
+/* weights_sha256 NULL: of a task that leaves no weights. */
 void events_result(struct events *events, const char *weights_sha256, const struct scores *scores);
 
 #endif

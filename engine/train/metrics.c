@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/op/xent.h"
 
 #define BETA .98
 
@@ -22,25 +21,6 @@ double smooth_loss_value(const struct smooth_loss *loss)
     return loss->average / (1 - pow(BETA, (double)loss->count));
 }
 
-static int64_t largest(const float *logits, int64_t classes)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < classes; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
-}
-
-void evaluation_add(struct evaluation *evaluation, const float *logits, const int32_t *labels,
-                    int64_t rows, int64_t classes)
-{
-    double mean = xent_loss(logits, labels, rows, classes, NULL, NULL);
-    evaluation->loss_sum += mean * (double)rows;
-    evaluation->rows += rows;
-    for (int64_t row = 0; row < rows; row++)
-        evaluation->correct += largest(logits + row * classes, classes) == labels[row];
-}
-
 struct scores scores_unknown(void)
 {
     return (struct scores){NAN, NAN, NAN, NAN};
@@ -52,7 +32,7 @@ struct scores scores_from(const struct smooth_loss *train, const struct evaluati
     scores.train_loss = smooth_loss_value(train);
     if (valid->rows > 0) {
         double rows = (double)valid->rows;
-        scores.valid_loss = valid->loss_sum / rows;
+        scores.valid_loss = loss_sum_mean(&valid->loss);
         scores.accuracy = (double)valid->correct / rows;
         scores.error_rate = (double)(valid->rows - valid->correct) / rows;
     }
@@ -114,10 +94,15 @@ double scores_get(const struct scores *scores, const char *name)
     return metric ? value_of(scores, metric) : NAN;
 }
 
-bool scores_is_better(const char *name, double a, double b)
+bool scores_is_better_by(const char *name, double a, double b, double more_than)
 {
     const struct metric *metric = find_metric(name);
     if (!metric || isnan(a))
         return false;
-    return isnan(b) || (metric->more_is_better ? a > b : a < b);
+    return isnan(b) || (metric->more_is_better ? a - more_than > b : a + more_than < b);
+}
+
+bool scores_is_better(const char *name, double a, double b)
+{
+    return scores_is_better_by(name, a, b, 0);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "engine/train/loss.h"
 
 /* Exponential moving average with beta .98, debiased (fastai's AvgSmoothLoss): reported train loss.
  * Zeroed at the start of a stage. */
@@ -17,15 +18,11 @@ struct smooth_loss {
 void smooth_loss_add(struct smooth_loss *loss, double value);
 double smooth_loss_value(const struct smooth_loss *loss); /* NaN before the first value */
 
-/* Sums over a validation pass. */
+/* Sums over a validation pass (validate.h). */
 struct evaluation {
-    double loss_sum;
+    struct loss_sum loss;
     int64_t correct, rows;
 };
-
-/* Adds `rows` rows of logits (rows, classes). */
-void evaluation_add(struct evaluation *evaluation, const float *logits, const int32_t *labels,
-                    int64_t rows, int64_t classes);
 
 /* What an epoch ends with. NaN = not known (no validation items). */
 struct scores {
@@ -44,5 +41,6 @@ struct scores scores_parse(const struct json *object);
 bool scores_knows(const char *name);
 double scores_get(const struct scores *scores, const char *name);
 bool scores_is_better(const char *name, double a, double b);
+bool scores_is_better_by(const char *name, double a, double b, double more_than);
 
 #endif

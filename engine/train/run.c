@@ -11,17 +11,11 @@
 
 #define HEAD_PREFIX "head."
 
-/* The weights a run starts from. */
-struct start {
-    struct tensor_source source;
-    struct model_info info;
-    char sha256[SHA256_HEX];
-    bool open; /* false: from random weights */
-};
+/* Left out of what names a run: they decide nothing that is computed. */
+static const char *const without_effect[] = {"name", "metadata", "priority", "webhook", "stages"};
 
-static enum status open_start(struct start *start, const char *path, struct err *err)
+static enum status open_start(struct run_start *start, const char *path, struct err *err)
 {
-    *start = (struct start){0};
     if (!path)
         return OK;
     enum status status = model_file_open(path, &start->source, &start->info, err);
@@ -31,7 +25,7 @@ static enum status open_start(struct start *start, const char *path, struct err 
     return weights_sha256(&start->source, start->sha256, err);
 }
 
-static void close_start(struct start *start)
+static void close_start(struct run_start *start)
 {
     if (!start->open)
         return;
@@ -58,7 +52,7 @@ static enum status open_data(const struct trainer_options *options, struct run *
 }
 
 /* The network is what the weights say they are, or what the spec names for random ones. */
-static enum status find_net(const struct json *spec, const struct start *start,
+static enum status find_net(const struct json *spec, const struct run_start *start,
                             const struct zoo_net **net, struct err *err)
 {
     const char *name = start->open ? start->info.architecture : json_string(spec, "model", "");
@@ -82,7 +76,7 @@ static struct json *class_names(const struct pack *pack)
     return names;
 }
 
-static struct json *lineage(const struct start *start, const struct json *spec)
+static struct json *lineage(const struct run_start *start, const struct json *spec)
 {
     struct json *json = json_new_object();
     json_set_string(json, "base_weights_sha256", start->open ? start->sha256 : NULL);
@@ -94,48 +88,56 @@ static struct json *lineage(const struct start *start, const struct json *spec)
 }
 
 /* Only a head of the new kind, for the very same classes, can be gone on with. */
-static bool keeps_head(const struct run *run, const struct start *start, const struct json *spec,
-                       enum zoo_head *head)
+static bool keeps_head(const struct run *run, const struct json *spec, enum zoo_head *head)
 {
+    const struct run_start *start = &run->start;
     return start->open && strcmp(json_string(spec, "head", "auto"), "auto") == 0 &&
            zoo_head_from_name(start->info.head, head) && *head != ZOO_HEAD_ORIGINAL &&
            json_equal(start->info.classes, run->info.classes);
 }
 
-static enum status load_start(struct run *run, const struct start *start, bool with_head,
-                              struct err *err)
+static enum status check_start(const struct run *run, struct err *err)
 {
-    if (!start->open)
-        return OK;
-    const char *skip = with_head ? NULL : HEAD_PREFIX;
     struct model_match match;
-    model_file_match(&start->source, run->graph, skip, &match);
+    if (!run->start.open)
+        return OK;
+    const char *skip = run->start.with_head ? NULL : HEAD_PREFIX;
+    model_file_match(&run->start.source, run->graph, skip, &match);
     if (match.n_missing + match.n_misshapen > 0) {
         err_at(err, E_INVALID, "/model", "The weights do not fit %s: %s.", run->recipe.net->name,
                match.problems);
         return E_INVALID;
     }
-    return model_file_load(&start->source, run->graph, skip, err);
+    return OK;
 }
 
-static enum status build_graph(struct run *run, const struct start *start, const struct json *spec,
-                               struct err *err)
+enum status run_restart(struct run *run, struct err *err)
+{
+    const struct run_start *start = &run->start;
+    if (!start->open) {
+        zoo_init(run->graph, start->head, run->recipe.seed);
+        return OK;
+    }
+    if (!start->with_head)
+        zoo_init_head(run->graph, start->head, run->recipe.seed);
+    return model_file_load(&start->source, run->graph, start->with_head ? NULL : HEAD_PREFIX, err);
+}
+
+static enum status build_graph(struct run *run, const struct json *spec, struct err *err)
 {
     const struct zoo_net *net = run->recipe.net;
+    struct run_start *start = &run->start;
     run->info = model_info_default(net->name);
     run->info.classes = class_names(run->pack);
     run->info.lineage = lineage(start, spec);
-    enum zoo_head head;
-    bool with_head = keeps_head(run, start, spec, &head);
-    if (!with_head)
-        head = run->recipe.head;
-    snprintf(run->info.head, sizeof run->info.head, "%s", zoo_head_name(head));
-    run->graph = zoo_build(net, &(struct zoo_options){.head = head, .classes = run->classes});
-    if (!start->open)
-        zoo_init(run->graph, head, run->recipe.seed);
-    else if (!with_head)
-        zoo_init_head(run->graph, head, run->recipe.seed);
-    return load_start(run, start, with_head, err);
+    start->with_head = keeps_head(run, spec, &start->head);
+    if (!start->with_head)
+        start->head = run->recipe.head;
+    snprintf(run->info.head, sizeof run->info.head, "%s", zoo_head_name(start->head));
+    run->graph =
+        zoo_build(net, &(struct zoo_options){.head = start->head, .classes = run->classes});
+    enum status status = check_start(run, err);
+    return status == OK ? run_restart(run, err) : status;
 }
 
 static enum status index_sha256(const char *path, char hex[SHA256_HEX], struct err *err)
@@ -148,40 +150,63 @@ static enum status index_sha256(const char *path, char hex[SHA256_HEX], struct e
     return status;
 }
 
-static enum status name_run(struct run *run, const struct trainer_options *options,
-                            const struct start *start, struct err *err)
+static void hex_of_text(const char *text, char hex[SHA256_HEX])
 {
-    char index[SHA256_HEX];
-    enum status status = index_sha256(options->index, index, err);
-    if (status != OK)
-        return status;
-    char *spec = json_text(options->spec);
-    char *text = mem_printf("%s\n%s\n%s\n", spec, index, start->sha256);
     uint8_t digest[SHA256_BYTES];
     sha256_bytes(text, strlen(text), digest);
-    digest_hex(digest, sizeof digest, run->sha256);
+    digest_hex(digest, sizeof digest, hex);
+}
+
+/* Each stage's digest takes in the one before. */
+static void name_stages(struct run *run, const struct json *spec)
+{
+    const struct json *stages = json_get(spec, "stages");
+    run->stage_sha256 = mem_alloc((json_len(stages) + 1) * sizeof *run->stage_sha256);
+    const char *before = "";
+    int k = 0;
+    json_each(stage, stages)
+    {
+        char *own = json_text(stage), *text = mem_printf("%s\n%s\n", before, own);
+        hex_of_text(text, run->stage_sha256[k]);
+        before = run->stage_sha256[k++];
+        mem_free(text);
+        mem_free(own);
+    }
+}
+
+static enum status name_run(struct run *run, const struct trainer_options *options, struct err *err)
+{
+    enum status status = index_sha256(options->index, run->index_sha256, err);
+    if (status != OK)
+        return status;
+    struct json *rest = json_copy(options->spec);
+    for (size_t i = 0; i < ARRAY_LEN(without_effect); i++)
+        json_remove(rest, without_effect[i]);
+    char *spec = json_text(rest);
+    char *text = mem_printf("%s\n%s\n%s\n", spec, run->index_sha256, run->start.sha256);
+    hex_of_text(text, run->sha256);
     mem_free(text);
     mem_free(spec);
+    json_free(rest);
+    name_stages(run, options->spec);
     return OK;
 }
 
 enum status run_open(const struct trainer_options *options, struct run *run, struct err *err)
 {
-    struct start start;
     const struct zoo_net *net = NULL;
     *run = (struct run){0};
-    enum status status = open_start(&start, options->weights, err);
+    enum status status = open_start(&run->start, options->weights, err);
     if (status == OK)
         status = open_data(options, run, err);
     if (status == OK)
-        status = find_net(options->spec, &start, &net, err);
+        status = find_net(options->spec, &run->start, &net, err);
     if (status == OK)
         status = recipe_init(&run->recipe, options->spec, net, run->pack, &run->split, err);
     if (status == OK)
-        status = build_graph(run, &start, options->spec, err);
+        status = build_graph(run, options->spec, err);
     if (status == OK)
-        status = name_run(run, options, &start, err);
-    close_start(&start);
+        status = name_run(run, options, err);
     if (status != OK)
         run_close(run);
     return status;
@@ -194,5 +219,7 @@ void run_close(struct run *run)
     split_deinit(&run->split);
     pack_close(run->pack);
     model_info_deinit(&run->info);
+    close_start(&run->start);
+    mem_free(run->stage_sha256);
     *run = (struct run){0};
 }

@@ -1,8 +1,8 @@
 /* run.h -- everything a training run is made of, opened and checked before its first step.
  *
  * The job's document becomes: the data and its split, the network with its starting weights, the
- * recipe, and one digest that names the run. Nothing here changes while it trains but the graph's
- * weights. */
+ * recipe, and digests that name the run. Nothing here changes while it trains but the graph's
+ * weights, and the rates of a stage that leaves them to the finder. */
 #ifndef THAW_ENGINE_TRAIN_RUN_H
 #define THAW_ENGINE_TRAIN_RUN_H
 
@@ -16,19 +16,35 @@
 #include "engine/train/recipe.h"
 #include "engine/train/trainer.h"
 
+/* The weights a run starts from. Kept open: a stage that starts afresh reads them again. */
+struct run_start {
+    struct tensor_source source; /* owned while open */
+    struct model_info info;      /* owned while open */
+    char sha256[SHA256_HEX];
+    bool open;          /* false: from random weights */
+    bool with_head;     /* their head is kept */
+    enum zoo_head head; /* the network's, new or kept */
+};
+
 struct run {
     struct pack *pack;      /* owned */
-    struct split split;     /* owned */
+    struct split split;     /* owned: of all data; a stage's sample is a part of it */
     struct graph *graph;    /* owned */
     struct recipe recipe;   /* owned */
     struct model_info info; /* owned: what checkpoints say they are */
+    struct run_start start; /* owned */
     int64_t classes;
-    char sha256[SHA256_HEX]; /* of the spec, the index and the starting weights */
+    char index_sha256[SHA256_HEX];    /* of the pack's index: names the data */
+    char sha256[SHA256_HEX];          /* of spec without stages, data and starting weights */
+    char (*stage_sha256)[SHA256_HEX]; /* owned; (n_stages): [k] of the stages 0..k */
 };
 
 /* E_INVALID when the weights do not fit the network (the first tensors are named) or the data
  * cannot be trained on. On failure there is nothing to close. */
 enum status run_open(const struct trainer_options *options, struct run *run, struct err *err);
 void run_close(struct run *run);
+
+/* Every parameter as it was when the run was opened, a new head drawn again from the seed. */
+enum status run_restart(struct run *run, struct err *err);
 
 #endif

@@ -8,19 +8,21 @@
 
 #include "base/mem.h"
 #include "engine/format/safetensors.h"
+#include "engine/format/weights_digest.h"
 
-#define KEY_RUN      "thaw_run"      /* run_sha256 */
+#define KEY_RUN      "thaw_run"      /* snapshot_run.sha256 */
+#define KEY_STAGES   "thaw_stages"   /* its digest of the stages begun */
 #define KEY_POSITION "thaw_position" /* JSON text of the position */
 
-static const char *const resume_slots[] = {"resume-a", "resume-b"};
-static const char *const part_suffixes[] = {
-    [PARAM_VALUE] = "", [PARAM_MOMENT1] = ".moment1", [PARAM_MOMENT2] = ".moment2"};
-static const enum param_part saved_parts[] = {PARAM_VALUE, PARAM_MOMENT1, PARAM_MOMENT2};
+#define DIGEST_NAME "~sha256" /* behind all names of parameters: the last tensor */
 
-struct position position_start(void)
-{
-    return (struct position){.latest = scores_unknown(), .best = scores_unknown()};
-}
+static const char *const resume_slots[] = {"resume-a", "resume-b"};
+static const char *const part_suffixes[] = {[PARAM_VALUE] = "",
+                                            [PARAM_MOMENT1] = ".moment1",
+                                            [PARAM_MOMENT2] = ".moment2",
+                                            [PARAM_SUM] = ".sum"};
+static const enum param_part saved_parts[] = {PARAM_VALUE, PARAM_MOMENT1, PARAM_MOMENT2, PARAM_SUM};
+static const int64_t digest_dims[] = {SHA256_BYTES / sizeof(float)};
 
 static char *slot_path(const char *folder, const char *slot)
 {
@@ -36,88 +38,55 @@ enum status snapshot_write(const char *folder, const char *slot, const struct gr
     return status;
 }
 
-/* --- the position as JSON --------------------------------------------------------------------- */
-
-static const struct {
-    const char *key;
-    size_t offset;
-} counters[] = {
-    {"generation", offsetof(struct position, generation)},
-    {"stage", offsetof(struct position, stage)},
-    {"step", offsetof(struct position, step)},
-    {"total_steps", offsetof(struct position, total_steps)},
-    {"optim_steps", offsetof(struct position, optim_steps)},
-    {"loss_count", offsetof(struct position, loss.count)},
-    {"threads", offsetof(struct position, threads)},
-};
-
-static int64_t *counter(struct position *position, size_t i)
-{
-    return (int64_t *)(void *)((char *)position + counters[i].offset);
-}
-
-static char *position_text(const struct position *position)
-{
-    struct position copy = *position;
-    struct json *json = json_new_object();
-    for (size_t i = 0; i < ARRAY_LEN(counters); i++)
-        json_set_integer(json, counters[i].key, *counter(&copy, i));
-    json_set_string(json, "plans", position->plans);
-    json_set_number(json, "loss_average", position->loss.average);
-    scores_set(&position->latest, json_set_object(json, "latest"));
-    scores_set(&position->best, json_set_object(json, "best"));
-    char *text = json_text(json);
-    json_free(json);
-    return text;
-}
-
-static enum status position_parse(const char *text, struct position *position, struct err *err)
-{
-    struct json *json;
-    enum status status = json_parse(text, strlen(text), &json, err);
-    if (status != OK)
-        return status;
-    struct position p = position_start();
-    for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
-        *counter(&p, i) = json_integer(json, counters[i].key, -1);
-        if (*counter(&p, i) < 0)
-            status = err_set(err, E_INVALID, "its position lacks \"%s\"", counters[i].key);
-    }
-    snprintf(p.plans, sizeof p.plans, "%s", json_string(json, "plans", ""));
-    p.loss.average = json_number(json, "loss_average", NAN);
-    p.latest = scores_parse(json_get(json, "latest"));
-    p.best = scores_parse(json_get(json, "best"));
-    if (!isfinite(p.loss.average))
-        status = err_set(err, E_INVALID, "its smoothed loss is no number");
-    json_free(json);
-    if (status == OK)
-        *position = p;
-    return status;
-}
-
 /* --- resume files: writing -------------------------------------------------------------------- */
 
 struct tensor {
-    const struct param *param;
+    const struct param *param; /* NULL: the digest */
     enum param_part part;
     char name[128];
 };
 
-static void fill_tensor(void *context, size_t item, float *plain)
+/* What is being written, and the digest of what already was. */
+struct writing {
+    struct tensor *tensors;
+    struct sha256 *digest;
+};
+
+/* The metadata that a resume file cannot be without. */
+static void digest_metadata(struct sha256 *digest, const struct json *metadata)
 {
-    const struct tensor *tensors = context;
-    param_read(tensors[item].param, tensors[item].part, plain);
+    static const char *const keys[] = {KEY_RUN, KEY_STAGES, KEY_POSITION};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const char *text = json_string(metadata, keys[i], "");
+        sha256_update(digest, text, strlen(text) + 1);
+    }
 }
 
-/* Every value, and the moments of what trains. Returns how many; `tensors` holds three a param. */
-static size_t list_tensors(const struct graph *graph, struct tensor *tensors)
+/* Called in order of names, so the digest comes when all else was digested. */
+static void fill_tensor(void *context, size_t item, float *plain)
+{
+    const struct writing *writing = context;
+    const struct tensor *tensor = &writing->tensors[item];
+    if (!tensor->param) {
+        uint8_t bytes[SHA256_BYTES];
+        sha256_finish(writing->digest, bytes);
+        memcpy(plain, bytes, sizeof bytes);
+        return;
+    }
+    param_read(tensor->param, tensor->part, plain);
+    sha256_update(writing->digest, tensor->name, strlen(tensor->name) + 1);
+    sha256_update(writing->digest, plain, tensor->param->n_elements * sizeof(float));
+}
+
+/* Every value, what the optimiser keeps of what trains, and the digest. Returns how many. */
+static size_t list_tensors(const struct graph *graph, bool with_sums, struct tensor *tensors)
 {
     size_t n = 0;
     for (int i = 0; i < graph->n_params; i++) {
         const struct param *param = graph->params[i];
         for (size_t k = 0; k < ARRAY_LEN(saved_parts); k++) {
             enum param_part part = saved_parts[k];
-            if (!param->parts[part])
+            if (!param->parts[part] || (part == PARAM_SUM && !with_sums))
                 continue;
             tensors[n].param = param;
             tensors[n].part = part;
@@ -126,25 +95,30 @@ static size_t list_tensors(const struct graph *graph, struct tensor *tensors)
             n++;
         }
     }
-    return n;
+    snprintf(tensors[n].name, sizeof tensors[n].name, "%s", DIGEST_NAME);
+    return n + 1;
 }
 
-static enum status write_tensors(const char *path, const struct graph *graph,
+static enum status write_tensors(const char *path, const struct graph *graph, bool with_sums,
                                  const struct json *metadata, struct err *err)
 {
-    size_t most = (size_t)graph->n_params * ARRAY_LEN(saved_parts);
+    size_t most = (size_t)graph->n_params * ARRAY_LEN(saved_parts) + 1;
     struct tensor *tensors = mem_alloc(most * sizeof *tensors);
     struct safetensors_item *items = mem_alloc(most * sizeof *items);
-    size_t n = list_tensors(graph, tensors);
-    for (size_t i = 0; i < n; i++)
+    struct writing writing = {tensors, sha256_new()};
+    size_t n = list_tensors(graph, with_sums, tensors);
+    for (size_t i = 0; i + 1 < n; i++)
         items[i] = (struct safetensors_item){tensors[i].name, tensors[i].param->n_dims,
                                              tensors[i].param->dims};
+    items[n - 1] = (struct safetensors_item){DIGEST_NAME, 1, digest_dims};
     struct safetensors_content content = {.metadata = metadata,
                                           .items = items,
                                           .n_items = n,
                                           .fill = fill_tensor,
-                                          .context = tensors};
+                                          .context = &writing};
+    digest_metadata(writing.digest, metadata);
     enum status status = safetensors_write(path, &content, NULL, err);
+    sha256_free(writing.digest);
     mem_free(items);
     mem_free(tensors);
     return status;
@@ -152,15 +126,17 @@ static enum status write_tensors(const char *path, const struct graph *graph,
 
 enum status snapshot_write_resume(const char *folder, const struct graph *graph,
                                   const struct model_info *info, struct position *position,
-                                  const char *run_sha256, const char **slot, struct err *err)
+                                  const struct snapshot_run *run, const char **slot,
+                                  struct err *err)
 {
     position->generation++;
     *slot = resume_slots[position->generation % 2];
     char *path = slot_path(folder, *slot), *text = position_text(position);
     struct json *metadata = model_info_metadata(info);
-    json_set_string(metadata, KEY_RUN, run_sha256);
+    json_set_string(metadata, KEY_RUN, run->sha256);
+    json_set_string(metadata, KEY_STAGES, run->stages[position->stage]);
     json_set_string(metadata, KEY_POSITION, text);
-    enum status status = write_tensors(path, graph, metadata, err);
+    enum status status = write_tensors(path, graph, position->accumulated > 0, metadata, err);
     json_free(metadata);
     mem_free(text);
     mem_free(path);
@@ -179,8 +155,8 @@ struct candidate {
 static void add_warning(char warning[SNAPSHOT_WARNING], const char *slot, const struct err *err)
 {
     size_t len = strlen(warning);
-    snprintf(warning + len, SNAPSHOT_WARNING - len, "%s%s was passed over: %.200s", len ? " " : "",
-             slot, err->detail);
+    snprintf(warning + len, SNAPSHOT_WARNING - len, "%sThe resume file %s was passed over: %.200s",
+             len ? " " : "", slot, err->detail);
 }
 
 /* Every parameter's value is there with its shape, and each moment is wholly there or not. */
@@ -203,27 +179,57 @@ static enum status check_tensors(const struct tensor_source *source, const struc
     return OK;
 }
 
-static enum status check_candidate(struct candidate *candidate, const char *run_sha256,
+/* Whether all of it is what was written. Damage may lie anywhere but in what decides nothing. */
+static enum status check_digest(const struct tensor_source *source, struct err *err)
+{
+    const struct tensor_view *written = tensor_source_find(source, DIGEST_NAME);
+    if (!written || !tensor_has_shape(written, 1, digest_dims) || written->dtype != DTYPE_F32)
+        return err_set(err, E_INVALID, "it lacks its digest.");
+    uint8_t wanted[SHA256_BYTES], actual[SHA256_BYTES];
+    tensor_read_raw(written, wanted);
+    struct sha256 *digest = sha256_new();
+    digest_metadata(digest, source->metadata);
+    for (size_t i = 0; i < source->n_tensors; i++) {
+        const struct tensor_view *view = &source->tensors[i];
+        if (view == written)
+            continue;
+        sha256_update(digest, view->name, strlen(view->name) + 1);
+        sha256_update(digest, view->data, view->n_elements * dtype_size(view->dtype));
+    }
+    sha256_finish(digest, actual);
+    sha256_free(digest);
+    if (memcmp(wanted, actual, sizeof actual) != 0)
+        return err_set(err, E_INVALID, "it is damaged: its content does not have its digest.");
+    return OK;
+}
+
+static enum status check_candidate(struct candidate *candidate, const struct snapshot_run *run,
                                    const struct graph *graph, struct err *err)
 {
     const struct json *metadata = candidate->source.metadata;
-    if (strcmp(json_string(metadata, KEY_RUN, ""), run_sha256) != 0)
-        return err_set(err, E_INVALID, "it belongs to another run.");
-    enum status status =
-        position_parse(json_string(metadata, KEY_POSITION, ""), &candidate->position, err);
+    const struct position *at = &candidate->position;
+    enum status status = check_digest(&candidate->source, err);
+    if (status == OK && strcmp(json_string(metadata, KEY_RUN, ""), run->sha256) != 0)
+        status = err_set(err, E_INVALID, "it belongs to another run.");
+    if (status == OK)
+        status = position_parse(json_string(metadata, KEY_POSITION, ""), &candidate->position, err);
+    if (status == OK && (at->stage >= run->n_stages || strcmp(json_string(metadata, KEY_STAGES, ""),
+                                                              run->stages[at->stage]) != 0))
+        status = err_set(err, E_INVALID, "it belongs to another run, which had other stages.");
     return status == OK ? check_tensors(&candidate->source, graph, err) : status;
 }
 
 /* Opens a slot's file if it is there, whole and of this run. */
-static void open_candidate(struct candidate *candidate, const char *folder, const char *run_sha256,
-                           const struct graph *graph, char warning[SNAPSHOT_WARNING])
+static void open_candidate(struct candidate *candidate, const char *folder,
+                           const struct snapshot_run *run, const struct graph *graph,
+                           char warning[SNAPSHOT_WARNING])
 {
     struct err err = {0};
     char *path = slot_path(folder, candidate->slot);
     if (access(path, F_OK) == 0) {
         if (tensor_source_open(path, &candidate->source, &err) != OK) {
             add_warning(warning, candidate->slot, &err);
-        } else if (check_candidate(candidate, run_sha256, graph, &err) != OK) {
+        } else if (check_candidate(candidate, run, graph, &err) != OK) {
             add_warning(warning, candidate->slot, &err);
             tensor_source_close(&candidate->source);
         } else {
@@ -266,7 +272,7 @@ static enum status load_candidate(const struct candidate *candidate, struct grap
     return OK;
 }
 
-enum status snapshot_resume(const char *folder, const char *run_sha256, struct graph *graph,
+enum status snapshot_resume(const char *folder, const struct snapshot_run *run, struct graph *graph,
                             struct position *position, bool *found, char warning[SNAPSHOT_WARNING],
                             struct err *err)
 {
@@ -277,7 +283,7 @@ enum status snapshot_resume(const char *folder, const char *run_sha256, struct g
     warning[0] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
         candidates[i].slot = resume_slots[i];
-        open_candidate(&candidates[i], folder, run_sha256, graph, warning);
+        open_candidate(&candidates[i], folder, run, graph, warning);
         if (candidates[i].open &&
             (!newest || candidates[i].position.generation > newest->position.generation))
             newest = &candidates[i];
@@ -293,18 +299,24 @@ enum status snapshot_resume(const char *folder, const char *run_sha256, struct g
     return status;
 }
 
-enum status snapshot_load(const char *folder, const char *slot, struct graph *graph,
-                          struct err *err)
+enum status snapshot_load(const char *folder, const char *slot, const char *wanted_sha256,
+                          struct graph *graph, struct err *err)
 {
     struct tensor_source source;
     struct model_info info;
-    char *path = slot_path(folder, slot);
+    char hex[SHA256_HEX] = "", *path = slot_path(folder, slot);
     enum status status = model_file_open(path, &source, &info, err);
-    if (status == OK) {
-        status = model_file_load(&source, graph, NULL, err);
-        model_info_deinit(&info);
-        tensor_source_close(&source);
-    }
     mem_free(path);
+    if (status != OK)
+        return status;
+    if (wanted_sha256)
+        status = weights_sha256(&source, hex, err);
+    if (status == OK && wanted_sha256 && strcmp(hex, wanted_sha256) != 0)
+        status =
+            err_set(err, E_INVALID, "The checkpoint %s does not hold the weights it should.", slot);
+    if (status == OK)
+        status = model_file_load(&source, graph, NULL, err);
+    model_info_deinit(&info);
+    tensor_source_close(&source);
     return status;
 }

@@ -1,6 +1,29 @@
+/* stage.c -- see stage.h. */
 #include "engine/train/stage.h"
 
-enum status stage_open_plans(struct stage *stage, const struct run *run, int64_t index,
+#include <stdio.h>
+
+static void close_plans(struct stage *stage)
+{
+    plan_free(stage->train_plan);
+    plan_free(stage->valid_plan);
+    plan_free(stage->prefix_plan);
+    stage->train_plan = stage->valid_plan = stage->prefix_plan = NULL;
+}
+
+/* Cuts the network where its frozen part ends, if that may be cached. */
+static enum status open_prefix(struct stage *stage, const struct run *run,
+                               struct plan_options *train, struct err *err)
+{
+    stage->cut = feature_cache_cut(run->graph, train, &run->recipe.mix, &stage->why_not);
+    if (stage->cut == NODE_NONE)
+        return OK;
+    struct plan_options prefix = feature_cache_prefix(train, stage->cut);
+    train->input_node = stage->cut;
+    return plan_new(run->graph, &prefix, &stage->prefix_plan, err);
+}
+
+enum status stage_open_plans(struct stage *stage, const struct run *run, int64_t index, bool cached,
                              struct err *err)
 {
     const struct recipe_stage *recipe = &run->recipe.stages[index];
@@ -12,45 +35,144 @@ enum status stage_open_plans(struct stage *stage, const struct run *run, int64_t
         .frozen_groups = recipe->frozen_groups,
         .frozen_norm_trains = run->recipe.frozen_norm_trains,
     };
-    enum status status = plan_new(run->graph, &options, &stage->train_plan, err);
+    *stage = (struct stage){.cut = NODE_NONE};
+    enum status status = cached ? open_prefix(stage, run, &options, err) : OK;
+    if (status == OK)
+        status = plan_new(run->graph, &options, &stage->train_plan, err);
     options.mode = PLAN_INFER;
-    if (status == OK && run->split.n_valid > 0)
+    if (status == OK && recipe->n_valid > 0)
         status = plan_new(run->graph, &options, &stage->valid_plan, err);
     return status;
 }
 
-enum status stage_open_loaders(struct stage *stage, const struct run *run, int64_t index,
-                               int threads, struct err *err)
+/* --- the feature cache ------------------------------------------------------------------------ */
+
+static enum status fill_cache(struct stage *stage, const struct run *run, int64_t index,
+                              const struct stage_options *options, struct err *err)
 {
     const struct recipe_stage *recipe = &run->recipe.stages[index];
-    const struct split *split = &run->split;
+    struct feature_cache_options wanted = {
+        .folder = options->folder,
+        .run_sha256 = run->sha256,
+        .pack = run->pack,
+        .graph = run->graph,
+        .cut = stage->cut,
+        .row_floats = plan_input_row(stage->train_plan),
+        .size = recipe->size,
+        .batch = recipe->batch,
+        .views = run->recipe.cache_views,
+        .augment = recipe->augment,
+        .seed = run->recipe.seed,
+        .train = stage->split.train,
+        .valid = stage->split.valid,
+        .n_train = stage->split.n_train,
+        .n_valid = stage->split.n_valid,
+        .threads = options->threads,
+    };
+    plan_refresh(stage->prefix_plan);
+    enum status status = feature_cache_open(&wanted, &stage->cache, options->warning, err);
+    if (status == OK)
+        status = feature_cache_fill(stage->cache, stage->prefix_plan, options->go_on,
+                                    options->context, err);
+    plan_free(stage->prefix_plan);
+    stage->prefix_plan = NULL;
+    return status;
+}
+
+/* The stage trains on pictures after all. */
+static enum status do_without_cache(struct stage *stage, const struct run *run, int64_t index,
+                                    const struct stage_options *options, struct err *err)
+{
+    snprintf(options->warning, FEATURE_CACHE_WARNING,
+             "Training goes on without cached features: %.200s", err->detail);
+    feature_cache_close(stage->cache);
+    stage->cache = NULL;
+    struct split split = stage->split;
+    close_plans(stage);
+    enum status status = stage_open_plans(stage, run, index, false, err);
+    stage->split = split;
+    return status;
+}
+
+static enum status open_cache(struct stage *stage, const struct run *run, int64_t index,
+                              const struct stage_options *options, struct err *err)
+{
+    options->warning[0] = '\0';
+    if (stage->cut == NODE_NONE)
+        return OK;
+    struct err why = {0};
+    enum status status = fill_cache(stage, run, index, options, &why);
+    if (status == OK)
+        return OK;
+    *err = why;
+    if (status == E_NO_SPACE || status == E_IO)
+        return do_without_cache(stage, run, index, options, err);
+    return status;
+}
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+static enum status open_batches(const struct stage *stage, const struct run *run,
+                                const struct loader_options *options, struct batches **batches,
+                                struct err *err)
+{
+    if (stage->cache)
+        return batches_open_cached(stage->cache, run->pack, options, batches, err);
+    return batches_open(run->pack, options, batches, err);
+}
+
+static enum status open_both_batches(struct stage *stage, const struct run *run, int64_t index,
+                                     int threads, struct err *err)
+{
+    const struct recipe_stage *recipe = &run->recipe.stages[index];
     struct loader_options options = {
         .pass = LOADER_TRAIN,
-        .items = split->train,
-        .n_items = split->n_train,
+        .items = stage->split.train,
+        .n_items = stage->split.n_train,
         .batch_size = (int)recipe->batch,
         .size = (int)recipe->size,
         .threads = threads,
         .seed = run->recipe.seed,
         .augment = recipe->augment,
+        .sampler = run->recipe.balanced ? SAMPLER_BALANCED : SAMPLER_SHUFFLED,
     };
-    enum status status = loader_open(run->pack, &options, &stage->train, err);
+    enum status status = open_batches(stage, run, &options, &stage->train, err);
     options.pass = LOADER_VALID;
-    options.items = split->valid;
-    options.n_items = split->n_valid;
-    if (status == OK && split->n_valid > 0)
-        status = loader_open(run->pack, &options, &stage->valid, err);
-    if (status == OK && loader_steps(stage->train) != recipe->steps_per_epoch)
-        status = err_set(err, E_INTERNAL, "The loader has %lld steps an epoch, not %lld.",
-                         (long long)loader_steps(stage->train), (long long)recipe->steps_per_epoch);
+    options.items = stage->split.valid;
+    options.n_items = stage->split.n_valid;
+    if (status == OK && stage->split.n_valid > 0)
+        status = open_batches(stage, run, &options, &stage->valid, err);
+    if (status == OK && batches_steps(stage->train) != recipe->steps_per_epoch)
+        status =
+            err_set(err, E_INTERNAL, "The loader has %lld steps an epoch, not %lld.",
+                    (long long)batches_steps(stage->train), (long long)recipe->steps_per_epoch);
     return status;
+}
+
+enum status stage_open_data(struct stage *stage, const struct run *run, int64_t index,
+                            const struct stage_options *options, struct err *err)
+{
+    const struct recipe *recipe = &run->recipe;
+    const struct recipe_stage *own = &recipe->stages[index];
+    enum status status = recipe_split(recipe, own, run->pack, &run->split, &stage->split, err);
+    if (status == OK)
+        status = loss_init(&stage->loss, &recipe->loss, run->pack, stage->split.train,
+                           stage->split.n_train, err);
+    if (status == OK)
+        status = open_cache(stage, run, index, options, err);
+    if (status == OK)
+        status = mix_init(&stage->mix, &recipe->mix, recipe->seed, own->batch, run->classes, err);
+    return status == OK ? open_both_batches(stage, run, index, options->threads, err) : status;
 }
 
 void stage_close(struct stage *stage)
 {
-    loader_close(stage->train);
-    loader_close(stage->valid);
-    plan_free(stage->train_plan);
-    plan_free(stage->valid_plan);
-    *stage = (struct stage){0};
+    batches_close(stage->train);
+    batches_close(stage->valid);
+    feature_cache_close(stage->cache);
+    close_plans(stage);
+    mix_deinit(&stage->mix);
+    loss_deinit(&stage->loss);
+    split_deinit(&stage->split);
+    *stage = (struct stage){.cut = NODE_NONE};
 }

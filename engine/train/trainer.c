@@ -1,3 +1,4 @@
+/* trainer.c -- see trainer.h: the loop. What is shared by its parts is training.h. */
 #include "engine/train/trainer.h"
 
 #include <math.h>
@@ -7,355 +8,329 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/op/xent.h"
-#include "engine/train/events.h"
-#include "engine/train/optim.h"
-#include "engine/train/run.h"
-#include "engine/train/snapshot.h"
-#include "engine/train/stage.h"
-
-#define RESUME_INTERVAL 120.0 /* seconds; at each epoch's end anyway */
-
-struct trainer {
-    const struct trainer_options *options;
-    int threads;
-    struct run run;
-    struct events events;
-    struct position at;
-    struct optim optim;
-    struct stage stage;    /* owned: the present one's plans and loaders */
-    double resume_written; /* when */
-    double epoch_began;
-    bool want_checkpoint, want_pause, want_cancel;
-    bool paused;
-};
+#include "engine/train/epoch.h"
+#include "engine/train/finder_run.h"
+#include "engine/train/finish.h"
+#include "engine/train/report_run.h"
+#include "engine/train/training.h"
 
 /* --- before the first step --- */
 
 /* Makes every stage's plans once, in order, before the first step: what does not fit memory is
  * known at once, the plans' digest names how this run computes, and parameters take the layouts
  * that the first stage wants, in a resumed run as in an uninterrupted one. */
-static enum status try_plans(struct trainer *t, char hex[SHA256_HEX], struct err *err)
+static enum status try_plans(struct training *t, struct err *err)
 {
-    struct sha256 *digest = sha256_new();
     enum status status = OK;
     for (int i = 0; status == OK && i < t->run.recipe.n_stages; i++) {
-        status = stage_open_plans(&t->stage, &t->run, i, err);
+        status = stage_open_plans(&t->stage, &t->run, i, t->run.recipe.stages[i].cached, err);
         if (status == OK) {
+            char hex[SHA256_HEX], text[2 * SHA256_HEX];
+            uint8_t bytes[SHA256_BYTES];
             plan_hash(t->stage.train_plan, hex);
-            sha256_update(digest, hex, strlen(hex));
+            snprintf(text, sizeof text, "%s%s", i ? t->plans[i - 1] : "", hex);
+            sha256_bytes(text, strlen(text), bytes);
+            digest_hex(bytes, sizeof bytes, t->plans[i]);
         }
         stage_close(&t->stage);
     }
-    uint8_t bytes[SHA256_BYTES];
-    sha256_finish(digest, bytes);
-    digest_hex(bytes, sizeof bytes, hex);
-    sha256_free(digest);
     return status;
 }
 
-/* --- requests and checkpoints ----------------------------------------------------------------- */
+/* --- one stage -------------------------------------------------------------------------------- */
 
-static void take_requests(struct trainer *t)
+static bool fill_goes_on(void *context, int64_t done, int64_t all)
 {
-    enum trainer_request request = t->events.hooks->poll(t->events.hooks->context);
-    t->want_checkpoint |= request == TRAINER_CHECKPOINT;
-    t->want_pause |= request == TRAINER_PAUSE;
-    t->want_cancel |= request == TRAINER_CANCEL;
+    struct training *t = context;
+    (void)done;
+    (void)all;
+    training_poll(t);
+    return !t->want_cancel && !t->want_pause;
 }
 
-static enum status cancelled(struct err *err)
+/* Whether two stages validate on the same items: only then can their scores be compared. */
+static bool validate_alike(const struct recipe_stage *a, const struct recipe_stage *b)
 {
-    return err_set(err, E_CANCELLED, "The training run was told to stop.");
+    return !b->fresh && a->n_valid == b->n_valid;
 }
 
-static enum status write_slot(struct trainer *t, const char *slot, char hex[SHA256_HEX],
-                              struct err *err)
+/* Nothing of the stage was trained yet. */
+static enum status begin_stage(struct training *t, struct err *err)
 {
-    enum status status =
-        snapshot_write(t->options->folder, slot, t->run.graph, &t->run.info, hex, err);
-    if (status == OK)
-        events_checkpoint(&t->events, slot, &t->at);
-    return status;
-}
-
-static enum status write_resume(struct trainer *t, struct err *err)
-{
-    const char *slot;
-    t->at.optim_steps = t->optim.steps;
-    enum status status = snapshot_write_resume(t->options->folder, t->run.graph, &t->run.info,
-                                               &t->at, t->run.sha256, &slot, err);
-    t->resume_written = clock_seconds();
-    t->want_checkpoint = false;
-    if (status == OK)
-        events_checkpoint(&t->events, slot, &t->at);
-    return status;
-}
-
-/* Between two steps: does what was asked for, and writes a resume file when one is due. */
-static enum status answer(struct trainer *t, struct err *err)
-{
-    take_requests(t);
-    if (t->want_cancel)
-        return cancelled(err);
-    bool due = clock_seconds() - t->resume_written > RESUME_INTERVAL;
-    enum status status = OK;
-    if (t->want_checkpoint || t->want_pause || due)
-        status = write_resume(t, err);
-    if (status == OK && t->want_pause) {
-        t->paused = true;
-        events_paused(&t->events);
+    const struct recipe_stage *stage = training_stage(t);
+    bool alike = t->at.stage > 0 && validate_alike(stage - 1, stage);
+    t->at.stage_before = alike ? t->at.latest : scores_unknown();
+    if (!alike) {
+        t->at.best = scores_unknown();
+        t->best_waits = false;
     }
-    return status;
-}
-
-/* --- one step, one epoch, one stage ----------------------------------------------------------- */
-
-/* `step` counts from 1. */
-static enum status loss_is_nan(const struct trainer *t, const char *which, int64_t step,
-                               struct err *err)
-{
-    const struct recipe_stage *stage = &t->run.recipe.stages[t->at.stage];
-    err_set(err, E_INVALID,
-            "The %s became infinite or no number in stage \"%s\" at step %lld of %lld.", which,
-            stage->name, (long long)step, (long long)stage->schedule.steps);
-    err_name(err, "loss_is_nan",
-             t->at.total_steps == 0
-                 ? "Nothing was trained yet: the starting weights overflow, use others."
-                 : "Lower the learning rate (base_lr or the stage's lr), or clip gradients with "
-                   "optimizer.clip.");
-    return E_INVALID;
-}
-
-static void load_rows(struct plan *plan, const struct batch *batch, int64_t size)
-{
-    size_t row = (size_t)(size * size * 3);
-    memcpy(plan_input(plan), batch->images, (size_t)batch->count * row * sizeof(float));
-}
-
-static enum status train_step(struct trainer *t, const struct recipe_stage *stage, struct err *err)
-{
-    double began = clock_seconds();
-    struct batch batch;
-    enum status status = loader_next(t->stage.train, &batch, err);
-    if (status != OK)
-        return status;
-    if (batch.count != stage->batch)
-        return err_set(err, E_INTERNAL, "The loader gave %d items, not %lld.", batch.count,
-                       (long long)stage->batch);
-    load_rows(t->stage.train_plan, &batch, stage->size);
-    plan_forward(t->stage.train_plan, t->run.recipe.seed, (uint64_t)t->at.total_steps);
-    double loss = xent_loss(plan_output(t->stage.train_plan), batch.labels, batch.count,
-                            t->run.classes, plan_output_gradient(t->stage.train_plan), NULL);
-    if (!isfinite(loss))
-        return loss_is_nan(t, "training loss", t->at.step + 1, err);
-    plan_backward(t->stage.train_plan);
-    double rates[ZOO_MAX_GROUPS];
-    recipe_rates(stage, t->run.graph->n_groups, t->at.step, rates);
-    optim_step(&t->optim, t->run.graph, rates, schedule_momentum(&stage->schedule, t->at.step));
-    smooth_loss_add(&t->at.loss, loss);
-    t->at.step++;
-    t->at.total_steps++;
-    events_step(&t->events, &t->at, clock_seconds() - began);
+    t->at.callbacks = callbacks_start();
+    t->at.loss = (struct smooth_loss){0};
+    t->at.accumulated = 0;
+    if (stage->fresh && t->at.total_steps > 0) {
+        enum status status = run_restart(&t->run, err);
+        if (status != OK)
+            return status;
+    }
+    optim_reset(&t->optim, t->run.graph);
     return OK;
 }
 
-static enum status validate(struct trainer *t, const struct recipe_stage *stage,
-                            struct evaluation *evaluation, struct err *err)
+static enum status open_stage(struct training *t, struct err *err)
 {
-    *evaluation = (struct evaluation){0};
-    if (!t->stage.valid)
-        return OK;
-    double began = clock_seconds();
-    struct batch batch;
-    enum status status;
-    plan_refresh(t->stage.valid_plan);
-    loader_begin(t->stage.valid, 0, 0, 0);
-    while ((status = loader_next(t->stage.valid, &batch, err)) == OK && batch.count > 0) {
-        load_rows(t->stage.valid_plan, &batch, stage->size);
-        plan_forward(t->stage.valid_plan, 0, 0);
-        evaluation_add(evaluation, plan_output(t->stage.valid_plan), batch.labels, batch.count,
-                       t->run.classes);
-        take_requests(t);
-        if (t->want_cancel)
-            return cancelled(err);
-    }
-    events_validated(&t->events, clock_seconds() - began);
+    const struct recipe_stage *stage = training_stage(t);
+    char warning[FEATURE_CACHE_WARNING] = "";
+    struct stage_options options = {.threads = t->loader_threads,
+                                    .folder = t->options->folder,
+                                    .go_on = fill_goes_on,
+                                    .context = t,
+                                    .warning = warning};
+    t->run.info.image_size = (int)stage->size;
+    enum status status = stage_open_plans(&t->stage, &t->run, t->at.stage, stage->cached, err);
+    if (status == OK && t->at.step == 0)
+        status = begin_stage(t, err);
+    if (status == OK && t->stage.why_not)
+        events_log(&t->events, "Stage \"%s\" trains without cached features: %s.", stage->name,
+                   t->stage.why_not);
+    if (status == OK)
+        status = stage_open_data(&t->stage, &t->run, t->at.stage, &options, err);
+    if (warning[0] != '\0')
+        events_warning(&t->events, "feature_cache", warning);
     return status;
 }
 
-static enum status note_best(struct trainer *t, struct err *err)
+/* The pause was asked for before the stage's first step. */
+static enum status pause_before_stage(struct training *t, struct err *err)
 {
-    const char *monitor = t->run.recipe.monitor;
-    if (!scores_is_better(monitor, scores_get(&t->at.latest, monitor),
-                          scores_get(&t->at.best, monitor)))
-        return OK;
-    t->at.best = t->at.latest;
-    return write_slot(t, "best", NULL, err);
+    enum status status = training_write_resume(t, err);
+    t->paused = status == OK;
+    if (t->paused)
+        events_paused(&t->events, false);
+    return status;
 }
 
-static enum status end_stage(struct trainer *t, struct err *err)
+static enum status ready_stage(struct training *t, struct err *err)
+{
+    bool found = t->at.found_rate > 0;
+    enum status status = open_stage(t, err);
+    if (status == E_CANCELLED && t->want_pause && !t->want_cancel)
+        return pause_before_stage(t, err);
+    if (status != OK)
+        return status;
+    events_stage(&t->events, t->at.stage, t->stage.cache);
+    status = finder_choose_rate(t, err);
+    if (status == OK && t->want_pause)
+        return pause_before_stage(t, err);
+    if (status == OK && !found && t->at.found_rate > 0)
+        status = training_write_resume(t, err); /* it is never looked for again */
+    return status;
+}
+
+static void tell_end(struct training *t)
+{
+    const struct recipe_stage *stage = training_stage(t);
+    const char *monitor = t->run.recipe.monitor;
+    double before = scores_get(&t->at.stage_before, monitor),
+           now = scores_get(&t->at.latest, monitor);
+    char detail[400];
+    if (t->stage.cache) {
+        int64_t epochs = (t->at.step + stage->steps_per_epoch - 1) / stage->steps_per_epoch;
+        events_log(&t->events, "Cached features saved stage \"%s\" about %.1f seconds.",
+                   stage->name, feature_cache_saved(t->stage.cache, epochs));
+    }
+    if (!isnan(before) && scores_is_better(monitor, before, now)) {
+        snprintf(detail, sizeof detail,
+                 "Stage \"%s\" ended worse than the one before it: validation loss %.4g after "
+                 "%.4g, accuracy %.4g after %.4g.",
+                 stage->name, t->at.latest.valid_loss, t->at.stage_before.valid_loss,
+                 t->at.latest.accuracy, t->at.stage_before.accuracy);
+        events_warning(&t->events, "stage_ended_worse", detail);
+    }
+    if (t->out_of_time) {
+        snprintf(detail, sizeof detail,
+                 "max_seconds (%g) have passed in stage \"%s\" at step %lld of %lld: training "
+                 "ends here.",
+                 t->run.recipe.max_seconds, stage->name, (long long)t->at.step,
+                 (long long)stage->schedule.steps);
+        events_warning(&t->events, "time_limit", detail);
+    }
+}
+
+static enum status end_stage(struct training *t, struct err *err)
 {
     char slot[32];
     snprintf(slot, sizeof slot, "stage-%lld", (long long)t->at.stage + 1);
-    return write_slot(t, slot, NULL, err);
+    tell_end(t);
+    training_poll(t);
+    enum status status = training_write_slot(t, slot, NULL, err);
+    return status == OK ? training_write_resume(t, err) : status;
 }
 
-/* Lets the loader decode ahead from where the run stands. */
-static void begin_loading(struct trainer *t, const struct recipe_stage *stage)
+static enum status run_stage(struct training *t, struct err *err)
 {
-    if (t->at.step < stage->schedule.steps)
-        loader_begin(t->stage.train, (uint32_t)t->at.stage,
-                     (uint32_t)(t->at.step / stage->steps_per_epoch),
-                     t->at.step % stage->steps_per_epoch);
-}
-
-static enum status end_epoch(struct trainer *t, const struct recipe_stage *stage, struct err *err)
-{
-    begin_loading(t, stage); /* the next epoch's first batches, while this one is validated */
-    struct evaluation evaluation;
-    enum status status = validate(t, stage, &evaluation, err);
-    if (status != OK)
-        return status;
-    t->at.latest = scores_from(&t->at.loss, &evaluation);
-    if (t->stage.valid && !isfinite(t->at.latest.valid_loss))
-        return loss_is_nan(t, "validation loss", t->at.step, err);
-    events_epoch(&t->events, &t->at, clock_seconds() - t->epoch_began);
-    status = note_best(t, err);
-    if (status == OK && t->at.step == stage->schedule.steps)
+    if (t->at.stage_ended)
+        return OK; /* resumed from the file that its end wrote */
+    enum status status = ready_stage(t, err);
+    if (status == OK && !t->paused)
+        epoch_begin_loading(t);
+    while (status == OK && !t->paused && !t->at.stage_ended)
+        status = epoch_run(t, err);
+    if (status == OK && !t->paused)
         status = end_stage(t, err);
-    if (status == OK)
-        status = write_resume(t, err);
-    return status;
-}
-
-static enum status run_epoch(struct trainer *t, const struct recipe_stage *stage, struct err *err)
-{
-    int64_t epoch = t->at.step / stage->steps_per_epoch;
-    int64_t end = (epoch + 1) * stage->steps_per_epoch;
-    enum status status = OK;
-    t->epoch_began = clock_seconds();
-    while (status == OK && !t->paused && t->at.step < end) {
-        status = train_step(t, stage, err);
-        if (status == OK && t->at.step == end)
-            status = end_epoch(t, stage, err);
-        if (status == OK)
-            status = answer(t, err);
-    }
-    return status;
-}
-
-static enum status run_stage(struct trainer *t, struct err *err)
-{
-    const struct recipe_stage *stage = &t->run.recipe.stages[t->at.stage];
-    if (t->at.step == stage->schedule.steps)
-        return OK; /* resumed from the file that its last epoch wrote */
-    t->run.info.image_size = (int)stage->size;
-    enum status status = stage_open_plans(&t->stage, &t->run, t->at.stage, err);
-    if (status == OK)
-        status = stage_open_loaders(&t->stage, &t->run, t->at.stage, t->threads, err);
-    if (status == OK && t->at.step == 0) {
-        optim_reset(&t->optim, t->run.graph);
-        t->at.loss = (struct smooth_loss){0};
-    }
-    if (status == OK) {
-        events_stage(&t->events, t->at.stage);
-        begin_loading(t, stage);
-    }
-    while (status == OK && !t->paused && t->at.step < stage->schedule.steps)
-        status = run_epoch(t, stage, err);
     stage_close(&t->stage);
     return status;
+}
+
+/* The pause that a stage's "then" wishes for, once. */
+static enum status rest(struct training *t, struct err *err)
+{
+    t->at.rested = 1;
+    enum status status = training_write_resume(t, err);
+    t->paused = status == OK;
+    if (t->paused)
+        events_paused(&t->events, true);
+    return status;
+}
+
+/* What follows a stage that has ended, up to the next one's beginning. Its resume file is on disk.
+ */
+static enum status leave_stage(struct training *t, struct err *err)
+{
+    bool last = t->at.stage + 1 == t->run.recipe.n_stages;
+    if (t->want_cancel)
+        return training_cancelled(err);
+    if (t->want_pause) {
+        t->paused = true;
+        events_paused(&t->events, false);
+        return OK;
+    }
+    if (!last && training_stage(t)->pause_after && !t->at.rested && !t->out_of_time)
+        return rest(t, err);
+    return t->out_of_time ? OK : finish_stage(t, err);
 }
 
 /* --- the whole run ---------------------------------------------------------------------------- */
 
 /* Sums of floats depend on their order, which threads and kernels decide. */
-static void warn_if_computed_differently(struct trainer *t, const char *plans)
+static void warn_if_computed_differently(struct training *t)
 {
-    if (t->at.threads != t->threads || strcmp(t->at.plans, plans) != 0)
+    if (t->at.threads != t->threads || strcmp(t->at.plans, t->plans[t->at.stage]) != 0)
         events_warning(&t->events, "computed_differently",
                        "The run goes on with other threads or kernels than it began with: its "
                        "weights will differ in the last bits from an uninterrupted run's.");
 }
 
 /* Takes up the newest resume file, if there is one. */
-static enum status resume(struct trainer *t, const char *plans, struct err *err)
+static enum status resume(struct training *t, bool *found, struct err *err)
 {
     char warning[SNAPSHOT_WARNING];
-    bool found;
-    enum status status = snapshot_resume(t->options->folder, t->run.sha256, t->run.graph, &t->at,
-                                         &found, warning, err);
+    struct snapshot_run run = {t->run.sha256, (const char(*)[SHA256_HEX])t->run.stage_sha256,
+                               t->run.recipe.n_stages};
+    enum status status =
+        snapshot_resume(t->options->folder, &run, t->run.graph, &t->at, found, warning, err);
     if (status != OK)
         return status;
     if (warning[0] != '\0')
         events_warning(&t->events, "checkpoint_passed_over", warning);
-    if (!found)
+    if (!*found)
         return OK;
-    if (t->at.stage >= t->run.recipe.n_stages ||
-        t->at.step > t->run.recipe.stages[t->at.stage].schedule.steps)
+    if (t->at.step > training_stage(t)->schedule.steps)
         return err_set(err, E_INVALID, "The resume file stands at a step that the job lacks.");
     t->optim.steps = t->at.optim_steps;
-    warn_if_computed_differently(t, plans);
+    t->seconds_before = t->at.seconds;
+    warn_if_computed_differently(t);
     events_log(&t->events, "Going on from stage %lld, step %lld.", (long long)t->at.stage + 1,
                (long long)t->at.step);
     return OK;
 }
 
-/* The final model: the best epoch's where the spec asks for it, else what the last step left. */
-static enum status finish(struct trainer *t, struct err *err)
+static enum status run_stages(struct training *t, struct err *err)
 {
-    bool best = t->run.recipe.save_best && !isnan(scores_get(&t->at.best, t->run.recipe.monitor));
-    const struct scores *scores = best ? &t->at.best : &t->at.latest;
-    char hex[SHA256_HEX];
     enum status status = OK;
-    if (best)
-        status = snapshot_load(t->options->folder, "best", t->run.graph, err);
+    training_watch_clock(t); /* a resumed run may have no time left */
+    for (;;) {
+        status = run_stage(t, err);
+        if (status == OK && !t->paused)
+            status = leave_stage(t, err);
+        if (status != OK || t->paused)
+            return status;
+        if (t->at.stage + 1 == t->run.recipe.n_stages || t->out_of_time)
+            return finish_run(t, err);
+        t->at.stage++;
+        t->at.step = t->at.stage_ended = t->at.rested = 0;
+        t->at.found_rate = 0;
+    }
+}
+
+/* Task lr_find: the sweep over the first stage is all there is. */
+static enum status run_sweep(struct training *t, struct err *err)
+{
+    struct finder_suggestions suggested;
+    enum status status = open_stage(t, err);
+    if (status == OK) {
+        events_stage(&t->events, 0, t->stage.cache);
+        status = finder_run(t, true, &suggested, err);
+    }
+    stage_close(&t->stage);
+    if (t->want_pause && !t->want_cancel && (status == OK || status == E_CANCELLED)) {
+        t->paused = true; /* it is short: the next start begins anew */
+        events_paused(&t->events, false);
+        return OK;
+    }
+    if (status == OK && isnan(suggested.valley))
+        events_warning(&t->events, "lr_find_short",
+                       "The loss grew to four times its best within a few steps: there is no rate "
+                       "to suggest. Start lower, with lr_find.start.");
     if (status == OK)
-        status = write_slot(t, "final", hex, err);
-    if (status == OK)
-        events_result(&t->events, hex, scores);
+        events_result(&t->events, NULL, &t->at.latest);
     return status;
 }
 
-static enum status run_stages(struct trainer *t, struct err *err)
+/* What is told once, when the run does not go on from a file. */
+static void warn_before(struct training *t)
 {
-    enum status status = OK;
-    while (status == OK && !t->paused) {
-        status = run_stage(t, err);
-        if (status != OK || t->paused || t->at.stage + 1 == t->run.recipe.n_stages)
-            break;
-        t->at.stage++;
-        t->at.step = 0;
-    }
-    return status == OK && !t->paused ? finish(t, err) : status;
+    struct warnings warnings;
+    report_run_warnings(&t->run, &warnings);
+    for (int i = 0; i < warnings.n; i++)
+        events_warning(&t->events, warnings.list[i].code, warnings.list[i].detail);
+}
+
+static enum status start(struct training *t, struct err *err)
+{
+    bool found;
+    t->events.hooks->started(t->events.hooks->context, t->threads,
+                             t->plans[t->run.recipe.n_stages - 1]);
+    t->began = t->written = clock_seconds();
+    enum status status = resume(t, &found, err);
+    t->at.threads = t->threads;
+    if (status != OK)
+        return status;
+    if (!found)
+        warn_before(t);
+    return t->run.recipe.task == TASK_LR_FIND ? run_sweep(t, err) : run_stages(t, err);
 }
 
 enum status trainer_run(const struct trainer_options *options, const struct trainer_hooks *hooks,
                         struct err *err)
 {
-    struct trainer t = {.options = options, .at = position_start()};
-    char plans[SHA256_HEX];
-    t.threads = options->threads > 0 ? options->threads : omp_get_num_procs();
-    omp_set_num_threads(t.threads);
-    enum status status = run_open(options, &t.run, err);
-    if (status != OK)
-        return status;
-    t.events = (struct events){.hooks = hooks,
-                               .recipe = &t.run.recipe,
-                               .graph = t.run.graph,
-                               .n_valid = t.run.split.n_valid};
-    optim_init(&t.optim, &t.run.recipe.optim);
-    status = try_plans(&t, plans, err);
+    struct training *t = mem_alloc(sizeof *t);
+    t->options = options;
+    t->at = position_start();
+    t->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
+    t->loader_threads = options->loader_threads > 0 ? options->loader_threads : t->threads;
+    t->stage.cut = NODE_NONE;
+    omp_set_num_threads(t->threads);
+    enum status status = run_open(options, &t->run, err);
     if (status == OK) {
-        hooks->started(hooks->context, t.threads, plans);
-        t.resume_written = clock_seconds();
-        status = resume(&t, plans, err);
-        t.at.threads = t.threads;
-        memcpy(t.at.plans, plans, sizeof t.at.plans);
+        t->events =
+            (struct events){.hooks = hooks, .recipe = &t->run.recipe, .graph = t->run.graph};
+        optim_init(&t->optim, &t->run.recipe.optim);
+        status = try_plans(t, err);
+        if (status == OK)
+            status = start(t, err);
+        run_close(&t->run);
     }
-    if (status == OK)
-        status = run_stages(&t, err);
-    run_close(&t.run);
+    shadow_deinit(&t->best);
+    mem_free(t);
     return status;
 }

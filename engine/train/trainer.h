@@ -28,11 +28,13 @@ struct trainer_options {
     const char *pack, *index;
     const char *weights; /* model file to start from; NULL: random weights */
     const char *folder;  /* checkpoints go here, and are resumed from here */
-    int threads;         /* 0: as many as there are processors */
+    int threads;         /* of the kernels; 0: as many as there are processors */
+    int loader_threads;  /* that decode pictures, whatever the result; 0: as many as `threads` */
 };
 
-/* OK: the run is finished, or paused as asked; the last header sent was `result` or `paused`.
- * E_CANCELLED as asked. E_INVALID with code loss_is_nan when the loss is no number any more. */
+/* OK: the run is finished, or paused as asked or as the recipe wishes; the last header sent was
+ * `result` or `paused`. E_CANCELLED as asked. E_INVALID with code loss_is_nan when the loss is no
+ * number any more. */
 enum status trainer_run(const struct trainer_options *options, const struct trainer_hooks *hooks,
                         struct err *err);
 

@@ -26,20 +26,14 @@ static void the_smoothed_loss_is_a_debiased_average(void **state)
     close_to(smooth_loss_value(&loss), .25);
 }
 
-static void validation_is_a_mean_over_items_not_over_batches(void **state)
+static void validation_scores_are_means_over_items(void **state)
 {
     (void)state;
-    /* Rows of two logits: losses log(1+e^-2), log(1+e^2), log 2. */
-    const float first[] = {2, 0, 2, 0}, second[] = {0, 0};
-    const int32_t first_labels[] = {0, 1}, second_labels[] = {0};
-    struct evaluation evaluation = {0};
-    evaluation_add(&evaluation, first, first_labels, 2, 2);
-    evaluation_add(&evaluation, second, second_labels, 1, 2);
+    struct evaluation evaluation = {.loss = {4.5, 3}, .correct = 2, .rows = 3};
     struct smooth_loss none = {0};
     struct scores scores = scores_from(&none, &evaluation);
-    double expected = (log1p(exp(-2)) + log1p(exp(2)) + log(2)) / 3;
-    assert_true(fabs(scores.valid_loss - expected) < 1e-6);
-    close_to(scores.accuracy, 2. / 3); /* a tie goes to the first class */
+    close_to(scores.valid_loss, 1.5);
+    close_to(scores.accuracy, 2. / 3);
     close_to(scores.error_rate, 1. / 3);
     assert_true(isnan(scores.train_loss));
 }
@@ -85,12 +79,24 @@ static void losses_and_errors_want_less_accuracy_more(void **state)
     assert_true(isnan(scores_get(&scores, "loudness")));
 }
 
+static void better_by_a_margin_is_more_than_better(void **state)
+{
+    (void)state;
+    assert_true(scores_is_better_by("valid_loss", .5, .61, .1));
+    assert_false(scores_is_better_by("valid_loss", .5, .59, .1));
+    assert_true(scores_is_better_by("accuracy", .8, .75, .04));
+    assert_false(scores_is_better_by("accuracy", .8, .75, .06));
+    assert_true(scores_is_better_by("accuracy", .8, NAN, .06));
+    assert_false(scores_is_better_by("accuracy", NAN, .1, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smoothed_loss_is_a_debiased_average),
-        cmocka_unit_test(validation_is_a_mean_over_items_not_over_batches),
+        cmocka_unit_test(validation_scores_are_means_over_items),
         cmocka_unit_test(without_validation_items_scores_are_unknown),
+        cmocka_unit_test(better_by_a_margin_is_more_than_better),
         cmocka_unit_test(scores_survive_json_to_the_last_bit),
         cmocka_unit_test(losses_and_errors_want_less_accuracy_more),
     };

@@ -13,7 +13,14 @@
 #include "base/mem.h"
 #include "engine/train/snapshot.h"
 
-#define RUN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+
+/* Two stages; [0] names the first alone, [1] both. */
+static const char stages[][SHA256_HEX] = {HEX "0", HEX "1"};
+static const char other_second[][SHA256_HEX] = {HEX "0", HEX "2"};
+static const struct snapshot_run run = {HEX "a", stages, 2};
+static const struct snapshot_run another_run = {HEX "b", stages, 2};
+static const struct snapshot_run changed_run = {HEX "a", other_second, 2};
 
 struct fixture {
     char folder[64];
@@ -85,6 +92,12 @@ static struct position some_position(void)
     memset(at.plans, 'a', sizeof at.plans - 1);
     at.loss = (struct smooth_loss){.1 + .2, 17};
     at.latest = (struct scores){.5, 1. / 3, .75, .25};
+    at.accumulated = 24;
+    at.found_rate = 1. / 7;
+    at.seconds = 12.5;
+    at.callbacks.early_stop = (struct patience){1. / 9, 2};
+    at.callbacks.rate_factor = .1;
+    memset(at.best_weights, 'b', sizeof at.best_weights - 1);
     return at;
 }
 
@@ -93,17 +106,17 @@ static const char *write_at(struct fixture *f, struct position *at, float salt)
     struct err err = {0};
     const char *slot = NULL;
     fill(f->graph, salt);
-    if (snapshot_write_resume(f->folder, f->graph, &f->info, at, RUN, &slot, &err) != OK)
+    if (snapshot_write_resume(f->folder, f->graph, &f->info, at, &run, &slot, &err) != OK)
         fail_msg("%s", err.detail);
     return slot;
 }
 
-static bool resume(struct fixture *f, const char *run, struct graph *graph, struct position *at,
-                   char *warning)
+static bool resume(struct fixture *f, const struct snapshot_run *of, struct graph *graph,
+                   struct position *at, char *warning)
 {
     struct err err = {0};
     bool found = false;
-    if (snapshot_resume(f->folder, run, graph, at, &found, warning, &err) != OK)
+    if (snapshot_resume(f->folder, of, graph, at, &found, warning, &err) != OK)
         fail_msg("%s", err.detail);
     return found;
 }
@@ -129,7 +142,7 @@ static void what_was_written_comes_back_to_the_last_bit(void **state)
     char warning[SNAPSHOT_WARNING];
     write_at(f, &at, 1.f / 3);
     struct graph *graph = small_graph();
-    assert_true(resume(f, RUN, graph, &back, warning));
+    assert_true(resume(f, &run, graph, &back, warning));
     assert_string_equal(warning, "");
     assert_same_graph(f->graph, graph);
     assert_true(back.loss.average == at.loss.average && back.loss.count == 17);
@@ -137,6 +150,10 @@ static void what_was_written_comes_back_to_the_last_bit(void **state)
     assert_true(back.total_steps == 117 && back.optim_steps == 17);
     assert_true(back.threads == 3 && strcmp(back.plans, at.plans) == 0);
     assert_true(back.latest.valid_loss == 1. / 3 && isnan(back.best.valid_loss));
+    assert_true(back.accumulated == 24 && back.found_rate == 1. / 7 && back.seconds == 12.5);
+    assert_true(back.callbacks.early_stop.best == 1. / 9 && back.callbacks.early_stop.wait == 2);
+    assert_true(isnan(back.callbacks.plateau.best) && back.callbacks.rate_factor == .1);
+    assert_string_equal(back.best_weights, at.best_weights);
     graph_free(graph);
 }
 
@@ -149,10 +166,10 @@ static void files_alternate_and_the_newest_is_taken(void **state)
     at.step = 18;
     const char *second = write_at(f, &at, 2);
     assert_string_not_equal(first, second);
-    assert_true(resume(f, RUN, f->graph, &back, warning) && back.step == 18);
+    assert_true(resume(f, &run, f->graph, &back, warning) && back.step == 18);
     at.step = 19;
     assert_string_equal(write_at(f, &at, 3), first);
-    assert_true(resume(f, RUN, f->graph, &back, warning) && back.step == 19);
+    assert_true(resume(f, &run, f->graph, &back, warning) && back.step == 19);
 }
 
 static char *slot_path(const struct fixture *f, const char *slot)
@@ -181,7 +198,7 @@ static void a_damaged_file_is_passed_over_for_the_one_before(void **state)
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         cut(f, newest, lengths[i]);
         struct graph *graph = small_graph();
-        assert_true(resume(f, RUN, graph, &back, warning));
+        assert_true(resume(f, &run, graph, &back, warning));
         assert_int_equal(back.step, 17);
         assert_same_graph(graph, before);
         assert_non_null(strstr(warning, newest));
@@ -190,17 +207,119 @@ static void a_damaged_file_is_passed_over_for_the_one_before(void **state)
     graph_free(before);
 }
 
+static off_t size_of(const char *path)
+{
+    struct err err;
+    uint64_t bytes = 0;
+    assert_int_equal(fs_file_size(path, &bytes, &err), OK);
+    return (off_t)bytes;
+}
+
+static void flip_bit(const char *path, off_t at)
+{
+    uint8_t byte;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+/* Wherever a bit of the file flips, the run goes on from the file before, unless the bit decides
+ * nothing (a class's name, a space). */
+static void a_flipped_bit_is_found_wherever_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct position at = some_position(), back;
+    char warning[SNAPSHOT_WARNING];
+    write_at(f, &at, 1);
+    at.step = 18;
+    char *path = slot_path(f, write_at(f, &at, 2));
+    struct graph *graph = small_graph();
+    int n_found = 0, n = 0;
+    for (off_t i = 0; i < size_of(path); i += 7, n++) {
+        flip_bit(path, i);
+        assert_true(resume(f, &run, graph, &back, warning));
+        if (back.step == 18)
+            assert_same_graph(graph, f->graph);
+        n_found += back.step == 17 && strstr(warning, "passed over");
+        flip_bit(path, i);
+    }
+    assert_true(n > 300 && n_found > n * 3 / 4);
+    off_t size = size_of(path);
+    for (off_t i = size - 700; i < size; i += 3) { /* among the numbers every bit counts */
+        flip_bit(path, i);
+        assert_true(resume(f, &run, graph, &back, warning));
+        assert_int_equal(back.step, 17);
+        assert_non_null(strstr(warning, "damaged"));
+        flip_bit(path, i);
+    }
+    graph_free(graph);
+    mem_free(path);
+}
+
+static void stages_that_have_not_begun_may_change(void **state)
+{
+    struct fixture *f = *state;
+    struct position at = some_position(), back = position_start();
+    char warning[SNAPSHOT_WARNING];
+    at.stage = 0;
+    write_at(f, &at, 1);
+    assert_true(resume(f, &changed_run, f->graph, &back, warning));
+    at.stage = 1;
+    write_at(f, &at, 2);
+    assert_true(resume(f, &changed_run, f->graph, &back, warning));
+    assert_int_equal(back.stage, 0); /* the file before it */
+    assert_non_null(strstr(warning, "other stages"));
+}
+
+static void sums_of_gradients_are_kept_between_two_steps_of_the_optimiser(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    struct position at = some_position(), back;
+    char warning[SNAPSHOT_WARNING];
+    struct param *weight = graph_find_param(f->graph, "fc.weight");
+    fill(f->graph, 3);
+    assert_int_equal(param_sum_gradient(weight, .5f, &err), OK);
+    at.accumulated = 0;
+    write_at(f, &at, 1); /* fills the sum too, which counts for nothing here */
+    struct graph *graph = small_graph();
+    assert_true(resume(f, &run, graph, &back, warning));
+    assert_null(graph_find_param(graph, "fc.weight")->parts[PARAM_SUM]);
+    at.accumulated = 8;
+    write_at(f, &at, 2);
+    assert_true(resume(f, &run, graph, &back, warning));
+    assert_memory_equal(graph_find_param(graph, "fc.weight")->parts[PARAM_SUM],
+                        weight->parts[PARAM_SUM], weight->n_stored * sizeof(float));
+    graph_free(graph);
+}
+
+static void a_checkpoint_with_other_weights_than_wanted_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    char hex[SHA256_HEX];
+    fill(f->graph, 5);
+    assert_int_equal(snapshot_write(f->folder, "best", f->graph, &f->info, hex, &err), OK);
+    char *path = slot_path(f, "best");
+    flip_bit(path, size_of(path) - 5);
+    assert_int_equal(snapshot_load(f->folder, "best", hex, f->graph, &err), E_INVALID);
+    assert_non_null(strstr(err.detail, "best"));
+    mem_free(path);
+}
+
 static void a_file_of_another_run_or_another_network_is_passed_over(void **state)
 {
     struct fixture *f = *state;
     struct position at = some_position(), back = position_start();
     char warning[SNAPSHOT_WARNING];
     write_at(f, &at, 1);
-    assert_false(resume(f, "another", f->graph, &back, warning));
+    assert_false(resume(f, &another_run, f->graph, &back, warning));
     assert_non_null(strstr(warning, "another run"));
     struct graph *other = graph_new();
     graph_linear(other, graph_input(other, 3), "fc", 2, true);
-    assert_false(resume(f, RUN, other, &back, warning));
+    assert_false(resume(f, &run, other, &back, warning));
     assert_non_null(strstr(warning, "fc.weight"));
     graph_free(other);
     assert_int_equal(back.step, 0);
@@ -211,7 +330,7 @@ static void without_a_file_there_is_nothing_to_go_on_from(void **state)
     struct fixture *f = *state;
     struct position back;
     char warning[SNAPSHOT_WARNING];
-    assert_false(resume(f, RUN, f->graph, &back, warning));
+    assert_false(resume(f, &run, f->graph, &back, warning));
     assert_string_equal(warning, "");
 }
 
@@ -230,7 +349,7 @@ static void a_checkpoint_holds_weights_and_no_moments(void **state)
     tensor_source_close(&source);
     mem_free(path);
     struct graph *graph = small_graph();
-    assert_int_equal(snapshot_load(f->folder, "stage-1", graph, &err), OK);
+    assert_int_equal(snapshot_load(f->folder, "stage-1", hex, graph, &err), OK);
     for (int i = 0; i < graph->n_params; i++)
         assert_memory_equal(graph->params[i]->parts[PARAM_VALUE],
                             f->graph->params[i]->parts[PARAM_VALUE],
@@ -255,6 +374,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_file_is_passed_over_for_the_one_before, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_file_of_another_run_or_another_network_is_passed_over,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flipped_bit_is_found_wherever_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stages_that_have_not_begun_may_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            sums_of_gradients_are_kept_between_two_steps_of_the_optimiser, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_checkpoint_with_other_weights_than_wanted_is_refused,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_file_there_is_nothing_to_go_on_from, set_up,
                                         tear_down),

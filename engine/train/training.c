@@ -1,0 +1,131 @@
+/* training.c -- see training.h. */
+#include "engine/train/training.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define WORTH         100. /* a write waits until training took so many times as long */
+#define LEAST_SECONDS 30.  /* between two writes within an epoch */
+#define MOST_SECONDS  600. /* what a crash may cost at most */
+
+const struct recipe_stage *training_stage(const struct training *t)
+{
+    return &t->run.recipe.stages[t->at.stage];
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+void training_poll(struct training *t)
+{
+    enum trainer_request request = t->events.hooks->poll(t->events.hooks->context);
+    t->want_checkpoint |= request == TRAINER_CHECKPOINT;
+    t->want_pause |= request == TRAINER_PAUSE;
+    t->want_cancel |= request == TRAINER_CANCEL;
+}
+
+enum status training_cancelled(struct err *err)
+{
+    return err_set(err, E_CANCELLED, "The training run was told to stop.");
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+enum status training_write_slot(struct training *t, const char *slot, char hex[SHA256_HEX],
+                                struct err *err)
+{
+    enum status status =
+        snapshot_write(t->options->folder, slot, t->run.graph, &t->run.info, hex, err);
+    if (status == OK)
+        events_checkpoint(&t->events, slot, &t->at);
+    return status;
+}
+
+static enum status write_best(struct training *t, struct err *err)
+{
+    if (!t->best_waits)
+        return OK;
+    shadow_swap(&t->best, t->run.graph);
+    enum status status = training_write_slot(t, "best", t->at.best_weights, err);
+    shadow_swap(&t->best, t->run.graph);
+    t->best_waits = status != OK;
+    return status;
+}
+
+enum status training_write_resume(struct training *t, struct err *err)
+{
+    const char *slot;
+    struct snapshot_run run = {t->run.sha256, (const char(*)[SHA256_HEX])t->run.stage_sha256,
+                               t->run.recipe.n_stages};
+    double began = clock_seconds();
+    enum status status = write_best(t, err);
+    t->at.optim_steps = t->optim.steps;
+    t->at.seconds = t->seconds_before + began - t->began;
+    memcpy(t->at.plans, t->plans[t->at.stage], sizeof t->at.plans);
+    if (status == OK)
+        status = snapshot_write_resume(t->options->folder, t->run.graph, &t->run.info, &t->at, &run,
+                                       &slot, err);
+    t->written = clock_seconds();
+    t->write_seconds = t->written - began;
+    t->want_checkpoint = false;
+    if (status == OK)
+        events_checkpoint(&t->events, slot, &t->at);
+    return status;
+}
+
+enum status training_checkpoint(struct training *t, bool epoch_ended, struct err *err)
+{
+    double least = epoch_ended ? 0 : LEAST_SECONDS;
+    double interval = fmin(fmax(WORTH * t->write_seconds, least), MOST_SECONDS);
+    bool due = clock_seconds() - t->written > interval;
+    return due || t->want_checkpoint ? training_write_resume(t, err) : OK;
+}
+
+/* --- the best model --------------------------------------------------------------------------- */
+
+enum status training_keep_best(struct training *t, struct err *err)
+{
+    t->at.best = t->at.latest;
+    t->best_waits = true;
+    return shadow_take(&t->best, t->run.graph, err);
+}
+
+enum status training_load_best(struct training *t, bool *loaded, struct err *err)
+{
+    *loaded = false;
+    if (isnan(scores_get(&t->at.best, t->run.recipe.monitor)))
+        return OK;
+    enum status status = write_best(t, err);
+    if (status != OK)
+        return status;
+    struct err why = {0};
+    *loaded =
+        snapshot_load(t->options->folder, "best", t->at.best_weights, t->run.graph, &why) == OK;
+    if (!*loaded)
+        events_warning(&t->events, "checkpoint_passed_over", why.detail);
+    return OK;
+}
+
+/* --- between two steps ------------------------------------------------------------------------ */
+
+void training_watch_clock(struct training *t)
+{
+    double limit = t->run.recipe.max_seconds;
+    if (limit > 0 && !t->out_of_time)
+        t->out_of_time = t->seconds_before + clock_seconds() - t->began >= limit;
+}
+
+enum status training_answer(struct training *t, struct err *err)
+{
+    training_poll(t);
+    if (t->want_cancel)
+        return training_cancelled(err);
+    enum status status =
+        t->want_pause ? training_write_resume(t, err) : training_checkpoint(t, false, err);
+    if (status == OK && t->want_pause) {
+        t->paused = true;
+        events_paused(&t->events, false);
+    }
+    return status;
+}

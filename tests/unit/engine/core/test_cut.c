@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -19,9 +20,10 @@ enum norm { WITH_NORM, WITHOUT_NORM };
 
 static int conv(struct graph *g, int x, const char *name, enum norm norm)
 {
-    char norm_name[16] = "bn-";
+    char norm_name[16];
+    snprintf(norm_name, sizeof norm_name, "bn-%s", name);
     x = graph_conv(g, x, name, 16, 3, 1, 1, norm == WITHOUT_NORM);
-    return norm == WITH_NORM ? graph_batchnorm(g, x, strncat(norm_name, name, 8)) : x;
+    return norm == WITH_NORM ? graph_batchnorm(g, x, norm_name) : x;
 }
 
 /* Two groups of body, the second with a residual block, and a head. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "server/rerun.h"
 #include "server/train_work.h"
 #include "store/datasets.h"
 
@@ -88,12 +89,15 @@ enum status train_write_success(struct train *train, const struct job_row *row,
     };
     struct products products = {.change = {.result_model = id, .weights_sha256 = sha256}};
     collect_products(train, &products);
+    char *rerun = row->rerun_of ? rerun_compare(train->work.supervisor->store, row, sha256) : NULL;
+    products.change.rerun = rerun;
     if (final)
         products.change.model = &model;
     else
         products.change.result_model = NULL;
     enum status status = job_transition(train->work.supervisor->store, train->work.id, row->status,
                                         JOB_SUCCEEDED, &products.change, err);
+    mem_free(rerun);
     json_free(scores);
     mem_free(metrics);
     mem_free(classes);

@@ -6,7 +6,7 @@ metadata.script. So tests of the server need no images, no network and no time. 
   ingest   {"classes": [...], "items": N, "delay": S, "error": {...}}      anything else: no archive
   import   {"architecture": A, "delay": S, "error": {...}}                 anything else: no weights
   train    {"steps": N, "delay": S a step, "error": {"at": step, ...}, "die": step,
-            "artifacts": {name: content}}; "then": "pause" of a stage is obeyed
+            "artifacts": names of SAMPLES, or {name: content}}; "then": "pause" is obeyed
   plan     the same script: {"plan": {"peak": bytes a batch item, "error": {...}, "die": true}}
   predict  the picture's bytes: "bad..." is refused, else the label is their first 20 bytes, and
            " in views" where tta is asked for"""
@@ -20,6 +20,17 @@ import sys
 import time
 
 VERSION = "scripted"
+
+REPORT = {
+    "n": 4, "classes": ["ants", "bees"], "accuracy": .75, "confusion_matrix": [[2, 0], [1, 1]],
+    "most_confused": [{"actual": "bees", "predicted": "ants", "count": 1}],
+    "top_losses": [{"item": i, "path": f"{i}.jpg", "loss": 1 / (1 + i)} for i in range(20)]}
+SAMPLES = {
+    "report.json": REPORT,
+    "predictions.csv": "path,label,predicted\na.jpg,ants,ants\n",
+    "predictions.ndjson": '{"path":"a.jpg"}\n',
+    "lr_find.json": {"learning_rates": [1e-7, 1e-3], "losses": [1, .5]},
+}
 
 
 class Stop(Exception):
@@ -53,8 +64,8 @@ class Wire:
             return None
         return self.read()[0]["type"]
 
-    def started(self):
-        self.send("started", threads=1, isa="none", version=VERSION, plan_sha256=None)
+    def started(self, threads=1):
+        self.send("started", threads=threads, isa="none", version=VERSION, plan_sha256=None)
 
     def error(self, status="invalid", detail="The script says so.", code="scripted", hint=""):
         self.send("error", status=status, detail=detail, code=code, hint=hint, pointer="")
@@ -173,7 +184,7 @@ def scores(done):
 class Training:
     def __init__(self, wire, document):
         self.wire, self.out = wire, document["out"]
-        self.spec = document["spec"]
+        self.spec, self.threads = document["spec"], document["threads"]
         self.script = json.loads(self.spec["metadata"].get("script", "{}"))
         self.steps = self.script.get("steps", 3)
         self.position = self.resume()
@@ -221,7 +232,7 @@ class Training:
         self.wire.send("stage", stage=stage["name"], stage_index=index,
                        stages=len(self.spec["stages"]), epochs=epochs, steps=total, batch_size=8,
                        groups=2, frozen_groups=0 if stage["freeze_to"] == 0 else 1,
-                       trainable_parameters=12)
+                       trainable_parameters=12, size=64, n_valid=4)
         for epoch in range(epochs):
             for step in range(self.steps):
                 if [index, epoch, step] >= self.position:
@@ -244,7 +255,7 @@ class Training:
         self.wire.send("artifact", name=name)
 
     def run(self):
-        self.wire.started()
+        self.wire.started(self.threads)
         if self.spec.get("task") in ("lr_find", "evaluate", "predict"):
             self.artifacts()
             return self.wire.send("result")
@@ -258,8 +269,9 @@ class Training:
                        **scores(self.done))
 
     def artifacts(self):
-        for name, content in self.script.get("artifacts", {}).items():
-            self.artifact(name, content)
+        asked = self.script.get("artifacts", [])
+        for name in asked:
+            self.artifact(name, asked[name] if isinstance(asked, dict) else SAMPLES[name])
 
 
 def predict(wire, document):
@@ -280,7 +292,7 @@ def predict(wire, document):
 
 def main():
     if sys.argv[1:] == ["version"]:
-        print(json.dumps({"version": VERSION}))
+        print(json.dumps({"version": VERSION, "isa": "none"}))
         return
     wire = Wire()
     verbs = {"ingest": ingest, "import": import_, "plan": plan, "predict": predict,

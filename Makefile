@@ -195,6 +195,7 @@ bench:  ## training speed beside PyTorch's, same shapes, same machine
 	@tests/tools/install-packages build oracle
 	@$(MAKE) --no-print-directory -j2 all
 	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/bench/run.py
+	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/bench/cache.py
 
 .PHONY: fuzz
 fuzz:  ## every fuzz target for FUZZ_SECONDS (10), from its corpus

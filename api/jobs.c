@@ -6,6 +6,8 @@
 #include "api/render.h"
 #include "api/job_reply.h"
 #include "base/nearest.h"
+#include "store/blobs.h"
+#include "store/datasets.h"
 
 static enum status read_status(const char *name, enum job_status *status, struct err *err)
 {
@@ -117,9 +119,40 @@ enum status jobs_pause(struct app *app, const struct request *request, struct re
     return ask(app, request, JOB_ASK_PAUSE, reply, err);
 }
 
+/* A job whose files are gone stays paused, with all it has, until they are back. */
+static enum status check_files(struct app *app, const struct job_row *job, struct arena *arena,
+                               struct err *err)
+{
+    struct dataset_row dataset;
+    if (dataset_get(app->store, job->dataset, arena, &dataset, err) != OK)
+        return OK; /* the queue says so */
+    const struct {
+        const char *sha256, *what;
+    } files[] = {{dataset.pack, "its dataset's pictures"},
+                 {dataset.index, "its dataset's index"},
+                 {job->weights, "the weights it started from"}};
+    enum status status = OK;
+    for (size_t i = 0; i < ARRAY_LEN(files) && !status; i++)
+        if (files[i].sha256)
+            status = blob_check(app->store, files[i].sha256, files[i].what, err);
+    if (!status)
+        return OK;
+    err->status = E_CONFLICT;
+    err_prefix(err, "The job %s cannot go on and stays paused: ", job->id);
+    err_name(err, "file_missing", NULL);
+    return E_CONFLICT;
+}
+
 enum status jobs_resume(struct app *app, const struct request *request, struct reply *reply,
                         struct err *err)
 {
+    struct job_row job;
+    enum status status =
+        job_get(app->store, request_param(request, "id"), request->arena, &job, err);
+    if (!status && job.status == JOB_PAUSED)
+        status = check_files(app, &job, request->arena, err);
+    if (status)
+        return status;
     return ask(app, request, JOB_ASK_RESUME, reply, err);
 }
 

@@ -105,7 +105,7 @@ enum status errand_settle(struct work *work, struct err *err)
     if (errand->collecting) {
         failure = errand->err;
         status = errand->status;
-        if (status && status != E_NO_SPACE)
+        if (status && status != E_NO_SPACE && !failure.code[0])
             err_name(&failure, "engine_protocol", NULL);
     }
     failure.status = status;

@@ -4,6 +4,7 @@
  * asks for itself, for jobs whose dataset was still processing then (plan_job). The engine's verb
  * says stages, memory and arithmetic; seconds and disk are added here. */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -106,6 +107,11 @@ static enum status collect(struct errand *errand, struct err *err)
     enum status status = result_read(errand->folder, &given, err);
     if (status == OK)
         status = check_result(given, &planning->result, err);
+    if (status == OK && planning->ask.weights) {
+        status = blob_verify(errand->work.supervisor->store, planning->ask.weights,
+                             "the weights to start from", err);
+        err_name(err, status ? "file_damaged" : NULL, NULL);
+    }
     if (status == OK && !planning->ask.dry)
         status = store_schedule(planning, err);
     json_free(given);
@@ -132,7 +138,7 @@ static struct json *make_estimate(const struct planning *planning)
 static bool is_verdict(const struct err *failure)
 {
     return (failure->status == E_INVALID || failure->status == E_NO_SPACE ||
-            failure->status == E_SYNTAX) &&
+            failure->status == E_SYNTAX || failure->status == E_CONFLICT) &&
            strncmp(failure->code, "engine_", strlen("engine_")) != 0;
 }
 
@@ -149,8 +155,12 @@ static void answer_handler(struct planning *planning, enum status status, struct
     if (status == OK && !planning->ask.dry)
         status =
             admission_disk(supervisor, (int64_t)json_number(estimate, "disk_bytes", 0), failure);
-    else if (status && !is_verdict(failure))
+    if (status == E_GONE) {
+        status = failure->status = E_CONFLICT;
+        err_name(failure, "file_missing", NULL);
+    } else if (status && !is_verdict(failure)) {
         status = failure->status = E_UNAVAILABLE;
+    }
     planning->ask.done(planning->ask.arg, status, status ? NULL : &plan, status ? failure : NULL);
     json_free(estimate);
 }
@@ -219,8 +229,14 @@ static enum status set_blob(struct store *store, struct json *document, const ch
 {
     char path[PATH_MAX];
     json_set_null(document, key);
-    enum status status = sha256 ? blob_path(store, sha256, path, sizeof path, err) : OK;
-    if (status == OK && sha256)
+    if (!sha256)
+        return OK;
+    char what[40];
+    snprintf(what, sizeof what, "the job's %s", key);
+    enum status status = blob_check(store, sha256, what, err);
+    if (status == OK)
+        status = blob_path(store, sha256, path, sizeof path, err);
+    if (status == OK)
         json_set_string(document, key, path);
     return status;
 }

@@ -72,21 +72,24 @@ static enum status fail_for_dataset(struct supervisor *supervisor, const char *i
     return fail_queued(supervisor, id, "dataset_failed", &why, err);
 }
 
-/* The disk would not hold what the job writes: it waits, paused, until somebody made room. */
+/* What somebody can put right loses nothing: the job waits, paused, until it is resumed. */
 static enum status pause_queued(struct supervisor *supervisor, const char *id,
                                 const struct err *why, struct err *err)
 {
     char detail[800];
     struct err named = *why;
-    err_name(&named, "disk_low",
-             "Make room (delete datasets, models or jobs, or free space otherwise), then resume "
-             "the job.");
+    if (why->status == E_NO_SPACE)
+        err_name(&named, "disk_low",
+                 "Make room (delete datasets, models or jobs, or free space otherwise), then "
+                 "resume the job.");
+    else
+        err_name(&named, "file_missing", "Then resume the job.");
     char *text = work_error_json(&named);
     struct job_change change = {.error = text};
     enum status status =
         job_transition(supervisor->store, id, JOB_QUEUED, JOB_PAUSED, &change, err);
     if (status == OK)
-        log_event(LOG_WARN, "supervisor", "job paused: little disk is left", "id=%s detail=%s", id,
+        log_event(LOG_WARN, "supervisor", "job paused", "id=%s code=%s detail=%s", id, named.code,
                   log_quote(detail, sizeof detail, why->detail));
     mem_free(text);
     return status;
@@ -139,14 +142,14 @@ static enum status set_blob(struct train *train, struct json *document, const ch
                             const char *sha256, struct err *err)
 {
     char path[PATH_MAX];
-    uint64_t bytes;
-    if (!sha256) {
-        json_set_null(document, key);
+    struct store *store = train->work.supervisor->store;
+    json_set_null(document, key);
+    if (!sha256)
         return OK;
-    }
-    enum status status = blob_path(train->work.supervisor->store, sha256, path, sizeof path, err);
+    const char *what = arena_printf(&train->arena, "the job's %s", key);
+    enum status status = blob_check(store, sha256, what, err);
     if (status == OK)
-        status = fs_file_size(path, &bytes, err);
+        status = blob_path(store, sha256, path, sizeof path, err);
     if (status == OK)
         json_set_string(document, key, path);
     return status;
@@ -214,7 +217,7 @@ static void start_engine(struct train *train, const struct json *document)
 }
 
 /* queued -> validating, with an engine; or queued -> failed where that cannot be, or queued ->
- * paused where the disk has no room. */
+ * paused where the disk has no room or misses a file. */
 static enum status launch(struct supervisor *supervisor, const char *id, struct err *err)
 {
     struct dataset_row dataset = {0};
@@ -230,8 +233,9 @@ static enum status launch(struct supervisor *supervisor, const char *id, struct 
     if (status) {
         work_free(&train->work);
         json_free(document);
-        return status == E_NO_SPACE ? pause_queued(supervisor, id, &why, err)
-                                    : fail_queued(supervisor, id, NULL, &why, err);
+        return status == E_NO_SPACE || status == E_GONE
+                   ? pause_queued(supervisor, id, &why, err)
+                   : fail_queued(supervisor, id, NULL, &why, err);
     }
     status = job_transition(supervisor->store, id, JOB_QUEUED, JOB_VALIDATING, NULL, err);
     if (status) {

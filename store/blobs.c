@@ -215,7 +215,10 @@ enum status blob_open(struct store *store, const char *sha256, int *out, struct 
         return status;
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
-        return err_set(err, E_NOT_FOUND, "There is no blob %s.", sha256);
+        return err_set(err, E_NOT_FOUND,
+                       "The file blobs/%.2s/%s is missing in the data directory: restore it from a "
+                       "backup.",
+                       sha256, sha256);
     if (fd < 0)
         return err_errno(err, "The blob %s cannot be opened", sha256);
     /* The collector may have been about to remove it. */
@@ -227,5 +230,36 @@ enum status blob_open(struct store *store, const char *sha256, int *out, struct 
         close(fd);
     else
         *out = fd;
+    return status;
+}
+
+enum status blob_check(struct store *store, const char *sha256, const char *what, struct err *err)
+{
+    char path[PATH_MAX];
+    enum status status = blob_path(store, sha256, path, sizeof path, err);
+    if (status || access(path, R_OK) == 0)
+        return status;
+    return err_set(err, E_GONE,
+                   "The file of %s, blobs/%.2s/%s, is missing in the data directory: restore it "
+                   "from a backup.",
+                   what, sha256, sha256);
+}
+
+enum status blob_verify(struct store *store, const char *sha256, const char *what, struct err *err)
+{
+    char found[SHA256_HEX];
+    int fd = -1;
+    enum status status = blob_check(store, sha256, what, err);
+    if (status == OK)
+        status = blob_open(store, sha256, &fd, err);
+    if (status)
+        return status;
+    status = sha256_file(fd, found, err);
+    close(fd);
+    if (status == OK && strcmp(found, sha256) != 0)
+        return err_set(err, E_INVALID,
+                       "The file of %s, blobs/%.2s/%s, is damaged: its SHA-256 is no longer its "
+                       "name. Restore it from a backup.",
+                       what, sha256, sha256);
     return status;
 }

@@ -27,6 +27,11 @@ enum status blob_copy(struct store *store, int fd, uint64_t max_bytes, struct bl
 /* Opens a blob for reading and keeps it from collection until *fd is closed. E_NOT_FOUND. */
 enum status blob_open(struct store *store, const char *sha256, int *fd, struct err *err);
 
+/* Whether it is there, and (blob_verify, which reads all of it) still what it was. E_GONE and
+ * E_INVALID with a sentence that calls it `what`, "the weights of resnet18". */
+enum status blob_check(struct store *store, const char *sha256, const char *what, struct err *err);
+enum status blob_verify(struct store *store, const char *sha256, const char *what, struct err *err);
+
 /* Its absolute path, whether it exists or not; E_INTERNAL when `sha256` is not 64 hex digits. */
 enum status blob_path(struct store *store, const char *sha256, char *path, size_t size,
                       struct err *err);

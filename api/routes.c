@@ -187,8 +187,7 @@ enum status route_find(const char *method, const char *path, struct arena *arena
     if (meant)
         return err_set(err, E_NOT_FOUND, "There is nothing at %.200s; did you mean %.200s?", path,
                        meant);
-    return err_set(err, E_NOT_FOUND,
-                   "There is nothing at %.200s: docs/OPERATIONS.md lists the routes.", path);
+    return err_set(err, E_NOT_FOUND, "There is nothing at %.200s.", path);
 }
 
 /* Whether `name` is one of the words of `list`; offers each to `nearest`. */

@@ -40,7 +40,7 @@ static const struct setting settings[] = {
     {"--max-upload", BYTES, AT(max_upload), "64G", 1, 1024 * TIB, "SIZE",
      "largest upload; K, M, G and T count in 1024s"},
     {"--min-free", BYTES, AT(min_free), "256M", 0, 1024 * TIB, "SIZE",
-     "disk space that uploads leave free"},
+     "disk space that uploads and jobs leave free"},
     {"--max-streams", INTEGER, AT(max_streams), "256", 1, 10000, "N",
      "event streams open at the same time"},
     {"--max-connections", INTEGER, AT(max_connections), "1024", 16, 20000, "N",

@@ -26,6 +26,11 @@
  *   |---------------------- job_ask (resume) ----'                |
  *   '---------------------- requeue ------------------------------'
  *
+ *   Nobody need ask for a pause: a queued job whose turn finds too little disk, or a file missing,
+ * goes to paused (pause_queued), as does, over pausing, a running one whose disk is full or whose
+ * stage says "then": "pause" (settle). A queued job is planned before it starts (plan_job), and
+ * fails where the plan does not fit.
+ *
  *   pausing also ends as succeeded, failed (settle: the engine was faster) or cancelling (job_ask).
  *   After a restart `recover` does: validating, running -> interrupted -> queued; pausing ->
  * paused; cancelling -> cancelled. Every edge goes through job_transition (store/jobs.h).

@@ -135,7 +135,8 @@ enum status fixture_run(struct fixture *fixture, const char *spec, const char *w
                                       .index = fixture->index,
                                       .weights = weights,
                                       .folder = fixture->out,
-                                      .threads = fixture->threads};
+                                      .threads = fixture->threads,
+                                      .loader_threads = fixture->loader_threads};
     struct trainer_hooks hooks = {
         .context = fixture, .started = started, .send = send, .poll = poll_requests};
     fixture->polls = 0;

@@ -14,7 +14,7 @@ struct fixture {
     int polls;         /* so far */
     int request_at;    /* the poll that answers `request`, from 1; 0 = never */
     enum trainer_request request;
-    int threads;
+    int threads, loader_threads;
     struct err err; /* of the last run */
 };
 

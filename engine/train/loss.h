@@ -40,8 +40,9 @@ struct loss {
     int64_t capacity;
 };
 
-/* `items`: the training items, which "balanced" counts. E_INVALID with a pointer into the spec when
- * the data set, the task and the options do not fit each other. Nothing to deinit on failure. */
+/* `items`: the training items, which "balanced" counts; with none it only checks. E_INVALID with a
+ * pointer into the spec when the data set, the task and the options do not fit each other. Nothing
+ * to deinit on failure. */
 enum status loss_init(struct loss *loss, const struct loss_options *options,
                       const struct pack *pack, const uint32_t *items, uint32_t n_items,
                       struct err *err);

@@ -100,10 +100,8 @@ static void draw_shares(struct mix *mix, struct rng *rng, int64_t count)
 
 void mix_draw(struct mix *mix, int64_t count, int64_t size, uint64_t step)
 {
-    const struct mix_options *options = &mix->options;
     struct rng rng = rng_stream("mix", mix->seed, step, 0);
-    bool second = rng_float(&rng) < .5f;
-    mix->cuts = options->cutmix > 0 && (options->mixup <= 0 || second);
+    mix->cuts = mix->options.cutmix > 0;
     for (int64_t i = 0; i < count; i++)
         mix->others[i] = (uint32_t)i;
     rng_shuffle(&rng, mix->others, (size_t)count);

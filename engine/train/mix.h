@@ -5,9 +5,9 @@
  *   CutMix  a box of the picture comes from the other one; one b ~ Beta(alpha, alpha) and one box a
  *           batch, l is what the box leaves of the area (Yun et al. 2019, fastai's rounding)
  *
- * The targets become l*t + (1-l)*t[other]. With both on, each step takes one of them, with equal
- * chances. Everything is drawn from rng_stream("mix", seed, step): a resumed step repeats itself,
- * and the number of threads does not matter. */
+ * The targets become l*t + (1-l)*t[other]. A batch is mixed in one way: the spec refuses both.
+ * Everything is drawn from rng_stream("mix", seed, step): a resumed step repeats itself, and the
+ * number of threads does not matter. */
 #ifndef THAW_ENGINE_TRAIN_MIX_H
 #define THAW_ENGINE_TRAIN_MIX_H
 
@@ -18,7 +18,7 @@
 #include "engine/train/loss.h"
 
 struct mix_options {
-    double mixup, cutmix; /* alpha; 0 = off */
+    double mixup, cutmix; /* alpha; 0 = off; at most one of them is on */
 };
 
 struct mix_box {

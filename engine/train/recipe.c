@@ -96,10 +96,17 @@ static enum status parse_cache(struct recipe *recipe, const struct json *spec, s
 
 /* --- The loss, the reports --- */
 
-static void parse_loss(struct recipe *recipe, const struct json *spec)
+/* The rate finder takes the loss that the data set's labels ask for. */
+static enum loss_kind kind_of_loss(const struct recipe *recipe, const struct pack *pack)
+{
+    bool finds = recipe->task == TASK_LR_FIND && pack && pack_is_multilabel(pack);
+    return recipe->task == TASK_MULTILABEL || finds ? LOSS_BINARY : LOSS_CROSS_ENTROPY;
+}
+
+static void parse_loss(struct recipe *recipe, const struct json *spec, const struct pack *pack)
 {
     recipe->loss = (struct loss_options){
-        .kind = recipe->task == TASK_MULTILABEL ? LOSS_BINARY : LOSS_CROSS_ENTROPY,
+        .kind = kind_of_loss(recipe, pack),
         .smoothing = json_number(spec, "label_smoothing", 0),
         .class_weights = json_get(spec, "class_weights"),
     };
@@ -107,6 +114,18 @@ static void parse_loss(struct recipe *recipe, const struct json *spec)
                                        .cutmix = json_number(spec, "cutmix", 0)};
     recipe->balanced = strcmp(json_string(spec, "sampler", ""), "balanced") == 0;
     recipe->accumulate = json_integer(spec, "accumulate", 0);
+}
+
+/* Whether task, labels and weights fit each other: known before anything is trained. */
+static enum status check_loss(const struct recipe *recipe, const struct pack *pack, struct err *err)
+{
+    struct loss loss;
+    if (!pack)
+        return OK;
+    enum status status = loss_init(&loss, &recipe->loss, pack, NULL, 0, err);
+    if (status == OK)
+        loss_deinit(&loss);
+    return status;
 }
 
 static void parse_reports(struct recipe *recipe, const struct json *spec)
@@ -181,10 +200,12 @@ enum status recipe_init(struct recipe *recipe, const struct json *spec, const st
     enum status status = parse_task(recipe, spec, err);
     if (status == OK) {
         parse_network(recipe, spec);
-        parse_loss(recipe, spec);
+        parse_loss(recipe, spec, pack);
         parse_reports(recipe, spec);
         status = optim_parse(json_get(spec, "optimizer"), recipe->form, &recipe->optim, err);
     }
+    if (status == OK && has_stages(recipe))
+        status = check_loss(recipe, pack, err);
     if (status == OK)
         status = parse_callbacks(recipe, spec, err);
     if (status == OK)

@@ -111,7 +111,7 @@ static const char *describe(struct arena *arena, const struct json *body)
 enum status jobs_patch(struct app *app, const struct request *request, struct reply *reply,
                        struct err *err)
 {
-    struct job_row job;
+    struct job_row job = {0};
     struct json *before = NULL, *after = NULL;
     struct arena *arena = request->arena;
     enum status status = check_fields(request->json, err);

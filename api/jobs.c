@@ -48,14 +48,23 @@ enum status jobs_index(struct app *app, const struct request *request, struct re
     return status;
 }
 
-/* Changes with status, stage, epoch and checkpoint, not with every step (API.md, Conventions). */
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+/* Changes with status, stage, epoch, checkpoint, and what clients change; not with every step. */
 static enum status tag_job(struct app *app, const struct request *request, struct reply *reply,
                            const struct job_row *row, struct err *err)
 {
     struct checkpoint_list list;
     struct json *progress = NULL;
+    const char **children;
+    size_t n_children;
     int64_t newest = 0;
     enum status status = checkpoints_list(app->store, row->id, request->arena, &list, err);
+    if (!status)
+        status = job_children(app->store, row->id, request->arena, &children, &n_children, err);
     if (status)
         return status;
     for (size_t i = 0; i < list.n; i++)
@@ -63,10 +72,11 @@ static enum status tag_job(struct app *app, const struct request *request, struc
     if (row->progress)
         json_parse(row->progress, strlen(row->progress), &progress, NULL);
     const char *text = arena_printf(
-        request->arena, "%s %s %lld %lld %zu %lld %s %s", row->id, job_status_name(row->status),
-        (long long)json_integer(progress, "stage_index", -1),
+        request->arena, "%s %s %lld %lld %zu %lld %s %s %zu %s %s %s %s", row->id,
+        job_status_name(row->status), (long long)json_integer(progress, "stage_index", -1),
         (long long)json_integer(progress, "epoch", -1), list.n, (long long)newest,
-        row->best ? row->best : "", row->result_model ? row->result_model : "");
+        or_empty(row->best), or_empty(row->result_model), n_children, row->spec,
+        or_empty(row->name), or_empty(row->estimate), or_empty(row->error));
     json_free(progress);
     reply->etag = etag_of(request->arena, text, strlen(text));
     return OK;

@@ -27,12 +27,8 @@ static const struct talk {
     const char *verb;
     double rate, burst, total;
 } talks[] = {
-    {"ingest", 20000, 40000, 2e8},
-    {"import", 100, 1000, 1e6},
-    {"plan", 100, 1000, 1e4},
-    {"export", 100, 1000, 1e6},
-    {"train", 1000, 5000, 2e7},
-    {"predict", 20000, 40000, 1e15},
+    {"ingest", 20000, 40000, 2e8}, {"import", 100, 1000, 1e6}, {"plan", 100, 1000, 1e4},
+    {"export", 100, 1000, 1e6},    {"train", 1000, 5000, 2e7}, {"predict", 20000, 40000, 1e15},
 };
 
 struct child {

@@ -1,4 +1,4 @@
-"""Jobs are planned before they run: dry runs, estimates, what does not fit; and jobs made of jobs."""
+"""Jobs are planned before they run: dry runs, estimates, what does not fit; jobs made of jobs."""
 import json
 import os
 import re
@@ -92,6 +92,20 @@ def test_costs_are_learned_from_stages_that_ran_alone(start):
     assert estimate["seconds_low"] <= estimate["seconds"] <= estimate["seconds_high"] < 60
 
 
+def test_jobs_that_do_not_fit_beside_each_other_run_one_after_the_other(start):
+    server = start("--max-jobs", "2")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    half = {"steps": 10, "delay": .03, "plan": {"peak": int(memory * .6 / 8)}}
+    first = post(server, half, batch_size=8)
+    if first.status_code == 507:
+        pytest.skip("a control group leaves less than the machine has")
+    second = post(server, half, batch_size=8, dataset=first.json()["dataset"])
+    small = post(server, {"steps": 1}, dataset=first.json()["dataset"], priority=-1)
+    done = [server.wait_job(reply.json()["id"]) for reply in (first, second, small)]
+    assert done[1]["started_at"] >= done[0]["finished_at"]
+    assert done[2]["started_at"] >= done[1]["started_at"]  # the order of the queue stays
+
+
 def test_little_disk_refuses_new_jobs_and_pauses_those_that_wait(tmp_path, start):
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -163,6 +177,11 @@ def test_a_queued_job_can_be_changed_and_a_running_one_cannot(server):
     assert reply.status_code == 200
     assert reply.json()["spec"]["priority"] == 7
     assert reply.json()["metadata"] == {"owner": "lab"}
+    shown = server.get(f"/v1/jobs/{waiting['id']}")
+    server.request("PATCH", f"/v1/jobs/{waiting['id']}", json={"priority": 8})
+    again = server.get(f"/v1/jobs/{waiting['id']}",
+                       headers={"If-None-Match": shown.headers["ETag"]})
+    assert again.status_code == 200 and again.json()["spec"]["priority"] == 8
     server.wait_job(running["id"], "running")
     detail = problem(server.request("PATCH", f"/v1/jobs/{running['id']}", json={"name": "x"}),
                      409)["detail"]

@@ -182,6 +182,13 @@ test:  ## all tests; SAN=address,undefined or SAN=thread: all once, with these s
 	@tests/tools/install-packages build test
 	@MAKEFLAGS= $(PYTHON) tests/tools/run_tests.py --build '$(B)' --san '$(SAN)'
 
+.PHONY: test-long
+test-long:  ## engines and servers killed at many random steps: some minutes
+	@tests/tools/install-packages build test
+	@$(MAKE) --no-print-directory -j2 all
+	@THAW_LONG=1 THAW_BUILD='$(abspath $(OUT))' SAN='$(SAN)' OMP_WAIT_POLICY=passive \
+	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/http/test_kill.py
+
 .PHONY: oracle
 oracle:  ## every operation, network, training step and picture against PyTorch and PIL
 	@tests/tools/install-packages build oracle

@@ -6,9 +6,8 @@
  * or when a loss is no number (which is not recorded). Suggestions look at the smoothed losses
  * without the first n/10 and the last 5:
  *
- *   valley    on the longest decreasing subsequence, two sections of six before ... its middle:
- *             start + int(len/3) + int(len/6), where end is where the first longest one ends and
- *             start = end - len
+ *   valley    within the longest decreasing subsequence: at start + int(len/3) + int(len/6), where
+ *             end is where the first longest one ends and start = end - len
  *   steep     where the loss falls fastest over the logarithm of the rate
  *   minimum   the rate at the lowest loss, divided by 10
  *   slide     from the end, an interval of 15 steps slides down until the loss's slopes at its ends

@@ -104,8 +104,17 @@ static struct range image_cost(const struct estimate_options *options, const str
                           image_flops / (GUESS_LOW_GFLOPS * threads)};
 }
 
+/* Steps of the rate finder before the stage, or in its place. */
+static double finder_steps(const struct json *spec, const struct json *stage, size_t index)
+{
+    bool task = !strcmp(json_string(spec, "task", ""), "lr_find");
+    bool asked = !strcmp(json_string(json_at(json_get(spec, "stages"), index), "lr", ""), "auto");
+    double steps = json_number(json_get(spec, "lr_find"), "steps", 100);
+    return task ? steps - json_number(stage, "steps", 0) : asked ? steps : 0;
+}
+
 static void add_stage(const struct estimate_options *options, const struct json *stage,
-                      double flops_per_step, struct range *seconds, enum basis *worst)
+                      size_t index, double flops_per_step, struct range *seconds, enum basis *worst)
 {
     enum basis basis;
     double batch = json_number(stage, "batch_size", 1);
@@ -115,7 +124,8 @@ static void add_stage(const struct estimate_options *options, const struct json 
     struct cost_key key =
         key_of(options, json_integer(stage, "size", 0), frozen, cached && frozen > 0);
     struct range image = image_cost(options, &key, flops_per_step / fmax(batch, 1), &basis);
-    double images = images_of(stage, batch, frozen, groups);
+    double images =
+        images_of(stage, batch, frozen, groups) + finder_steps(options->spec, stage, index) * batch;
     seconds->likely += images * image.likely / 1e9;
     seconds->low += images * image.low / 1e9;
     seconds->high += images * image.high / 1e9;
@@ -170,9 +180,10 @@ struct json *estimate_make(const struct estimate_options *options, const struct 
     json_set_number(estimate, "disk_bytes", disk_bytes(stages));
     copy(estimate, given, "batch_size");
     struct json *batches = json_new_array();
+    size_t index = 0;
     json_each(stage, stages)
     {
-        add_stage(options, stage, json_as_number(flops, 0), &seconds, &basis);
+        add_stage(options, stage, index++, json_as_number(flops, 0), &seconds, &basis);
         json_add_number(batches, json_number(stage, "batch_size", 0));
         flops = flops ? json_next(flops) : NULL;
     }

@@ -213,6 +213,9 @@ static void answer_job(struct planning *planning, enum status status, const stru
 static void answer(struct errand *errand, enum status status, struct err *failure)
 {
     struct planning *planning = (struct planning *)errand;
+    /* What the engine blames on the spec is memory, not the disk it writes its plan to. */
+    if (status == E_NO_SPACE && failure->pointer[0])
+        err_name(failure, "no_memory", NULL);
     if (planning->job && !errand->work.supervisor->stopping)
         answer_job(planning, status, failure);
     else if (!planning->job)

@@ -174,7 +174,10 @@ static struct json *pin_batches(const struct train *train)
         json_add(stages, copy);
         batch = batch ? json_next(batch) : NULL;
     }
-    json_set(spec, "stages", stages);
+    if (json_len(stages) > 0) /* evaluate and predict have none */
+        json_set(spec, "stages", stages);
+    else
+        json_free(stages);
     json_free(estimate);
     return spec;
 }

@@ -166,9 +166,9 @@ def plan(wire, document):
     while batch > 1 and automatic and batch * peak > limit:
         batch //= 2
     if batch * peak > limit:
-        return wire.error("no_space", "The run does not fit: a batch_size of "
-                          f"{limit // peak} would fit.", "no_memory")
-    stages = outline(spec, script, batch)
+        return wire.send("error", status="no_space", pointer="/batch_size", detail="The run does "
+                         f"not fit: a batch_size of {limit // peak} would fit.")
+    stages = outline(spec, script, batch) if spec.get("task") != "evaluate" else []
     result = {"stages": stages, "estimate": {
         "peak_memory_bytes": batch * peak, "flops_per_step": [1e6 * batch] * len(stages),
         "steps": [stage["steps"] for stage in stages], "batch_size": batch}}
@@ -185,6 +185,7 @@ class Training:
     def __init__(self, wire, document):
         self.wire, self.out = wire, document["out"]
         self.spec, self.threads = document["spec"], document["threads"]
+        assert self.spec.get("stages") != [], "no spec has that"
         self.script = json.loads(self.spec["metadata"].get("script", "{}"))
         self.steps = self.script.get("steps", 3)
         self.position = self.resume()

@@ -145,6 +145,26 @@ static void disk_holds_resume_files_and_each_checkpoint_twice(void **state)
     json_free(made);
 }
 
+static void the_rate_finder_takes_its_time(void **state)
+{
+    struct fixture *f = *state;
+    run_stage(f, "224", 80); /* a second an image */
+    json_free(f->spec);
+    f->spec = parse("{\"frozen_batchnorm\":\"train\",\"stages\":[{\"lr\":\"auto\"}],"
+                    "\"lr_find\":{\"steps\":50}}");
+    f->options.spec = f->spec;
+    struct json *made = estimate(f);
+    assert_true(json_number(made, "seconds", 0) > 480 && json_number(made, "seconds", 0) < 482);
+    json_free(made);
+    json_free(f->spec);
+    f->spec = parse("{\"frozen_batchnorm\":\"train\",\"task\":\"lr_find\","
+                    "\"stages\":[{\"lr\":1}],\"lr_find\":{\"steps\":50}}");
+    f->options.spec = f->spec;
+    made = estimate(f);
+    assert_true(json_number(made, "seconds", 0) > 400 && json_number(made, "seconds", 0) < 402);
+    json_free(made);
+}
+
 static void a_pass_without_stages_has_no_time(void **state)
 {
     struct fixture *f = *state;
@@ -184,6 +204,8 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(disk_holds_resume_files_and_each_checkpoint_twice,
                                         open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(the_rate_finder_takes_its_time, open_fixture,
+                                        close_fixture),
         cmocka_unit_test_setup_teardown(a_pass_without_stages_has_no_time, open_fixture,
                                         close_fixture),
         cmocka_unit_test(an_inbox_is_bounded_in_order_and_can_be_closed),

@@ -106,7 +106,7 @@ def pictures():
 
 
 def pack():
-    """Indexes of two classes and two items (engine/data/pack_format.h): one label each, and sets."""
+    """Indexes of two classes, two items (engine/data/pack_format.h): one label each, and sets."""
     texts = [b"ant", b"bee", b"ant/1.png", b"bee/2.png"]
     strings, places = b"", []
     for text in texts:

@@ -47,6 +47,7 @@ CASES = [case(10 * i + 2 * j + k, kind, smoothing, weighted)
          for i, kind in enumerate(("labels", "soft"))
          for j, smoothing in enumerate((0., .1)) for k, weighted in enumerate((False, True))]
 CASES += [case(50 + 2 * i + k, kind, weighted=weighted)
-          for i, kind in enumerate(("binary", "binary_soft")) for k, weighted in enumerate((False, True))]
+          for i, kind in enumerate(("binary", "binary_soft"))
+          for k, weighted in enumerate((False, True))]
 CASES += [case(70, "labels", .1, True, scale=60.), case(71, "binary", scale=60.)]
 print("[\n" + ",\n".join(json.dumps(each) for each in CASES) + "\n]")

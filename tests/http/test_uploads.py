@@ -155,6 +155,10 @@ def test_a_deleted_dataset_frees_its_space_at_once(start):
     assert len(blobs()) == 2
     assert server.request("DELETE", f"/v1/datasets/{dataset['id']}").status_code == 204
     assert blobs() == []
+    early = server.dataset({"delay": .5, "items": 9}, wait=False)
+    assert server.request("DELETE", f"/v1/datasets/{early['id']}").status_code == 204
+    wait_for(lambda: list((server.data / "tmp").iterdir()), lambda left: not left)
+    assert blobs() == []
 
 
 def test_an_empty_upload_says_what_to_send(server):

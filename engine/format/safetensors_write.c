@@ -113,7 +113,9 @@ static enum status write_tensors(int fd, const struct safetensors_content *conte
         const struct safetensors_item *item = &content->items[order[i]];
         size_t n_bytes = item_elements(item) * sizeof(float);
         content->fill(content->context, order[i], plain);
-        weights_digest_add(digest, item->name, DTYPE_F32, item->n_dims, item->dims, plain, n_bytes);
+        if (digest)
+            weights_digest_add(digest, item->name, DTYPE_F32, item->n_dims, item->dims, plain,
+                               n_bytes);
         status = fs_write_all(fd, plain, n_bytes, err);
     }
     mem_free(plain);
@@ -143,7 +145,7 @@ enum status safetensors_write(const char *path, const struct safetensors_content
         return err_set(err, E_INVALID, "The path %.64s... is too long.", path);
     struct buf header;
     buf_init(&header, SAFETENSORS_MAX_HEADER);
-    struct weights_digest *digest = weights_digest_new();
+    struct weights_digest *digest = hex ? weights_digest_new() : NULL;
     size_t *order = sort_items(content);
     enum status status = make_header(content, order, &header, err);
     if (status == OK) {

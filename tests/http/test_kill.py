@@ -6,11 +6,12 @@ times. THAW_SEED repeats a draw, which a failure names."""
 import os
 import random
 import signal
+import subprocess
 
 import pytest
 
 from conftest import ENGINE, Server, wait_for
-from test_end_to_end import engine_of, images  # noqa: F401 (a fixture)
+from test_end_to_end import images  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.skipif(not ENGINE.exists(), reason="thaw-engine was not built")
 
@@ -49,6 +50,17 @@ def wait_place(server, job, target):
     return state["status"] == "running"
 
 
+def living_engine(server, dead=None):
+    """The train process below this server, once there is another one than the one killed."""
+    def look():
+        lines = subprocess.run(["ps", "--ppid", str(server.process.pid), "-o", "pid=,stat=,args="],
+                               stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        return [int(line.split()[0]) for line in lines
+                if " train " in line + " " and not line.split()[1].startswith("Z")
+                and int(line.split()[0]) != dead]
+    return wait_for(look, bool)[0]
+
+
 def draw(count):
     """Steps in the order in which the job comes to them, of both stages where there are two."""
     chance = random.Random(SEED)
@@ -80,10 +92,11 @@ def test_engines_killed_at_random_steps_change_nothing(tmp_path, images, weights
     SEED += job_number
     server = Server(tmp_path / "data", engine=ENGINE)
     try:
-        job, killed = submit(server, images), 0
+        job, killed, engine = submit(server, images), 0, None
         for target in draw(ENGINE_KILLS[job_number]):
             if wait_place(server, job, target):
-                os.kill(engine_of(server), signal.SIGKILL)
+                engine = living_engine(server, engine)
+                os.kill(engine, signal.SIGKILL)
                 killed += 1
         state = end_of(server, job)
         assert state["status"] == "succeeded", (SEED, state)
@@ -99,7 +112,7 @@ def test_servers_killed_at_random_steps_change_nothing(tmp_path, images, weights
     try:
         for target in draw(SERVER_KILLS):
             assert wait_place(server, job, target), f"THAW_SEED={SEED}: it was over too soon"
-            engine = engine_of(server)
+            engine = living_engine(server)
             server.stop(signal.SIGKILL)
             wait_for(lambda: os.path.exists(f"/proc/{engine}"), lambda there: not there, 10)
             server = Server(tmp_path / "data", engine=ENGINE)

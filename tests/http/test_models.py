@@ -190,7 +190,8 @@ def test_tta_is_true_or_false(server, model):
     reply = server.post(f"/v1/models/{model}/predict", files=form)
     assert reply.json()["predictions"][0]["label"] == "cat in views"
     for bad in ["", "1", "yes", "TRUE", "4"]:
-        detail = problem(server.post(f"/v1/models/{model}/predict?tta={bad}", b"cat"), 400)["detail"]
+        reply = server.post(f"/v1/models/{model}/predict?tta={bad}", b"cat")
+        detail = problem(reply, 400)["detail"]
         assert "true or false" in detail
 
 

@@ -259,7 +259,7 @@ static void an_engine_that_cannot_be_started_fails_the_job_in_the_end(void **sta
     assert_non_null(strstr(get(f, id).error, "/nowhere/thaw-engine"));
 }
 
-static void a_job_without_its_weights_fails_and_says_so(void **state)
+static void a_job_without_its_weights_is_paused_and_says_so(void **state)
 {
     struct fixture *f = *state;
     struct job_row row = {.id = "job_w",
@@ -270,8 +270,11 @@ static void a_job_without_its_weights_fails_and_says_so(void **state)
                               "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     assert_ok(job_insert(f->store, &row, &f->err));
     start(f);
-    wait_for(f, "job_w", JOB_FAILED);
-    assert_int_equal(get(f, "job_w").started_ms, 0);
+    wait_for(f, "job_w", JOB_PAUSED);
+    struct job_row paused = get(f, "job_w");
+    assert_int_equal(paused.started_ms, 0);
+    assert_non_null(strstr(paused.error, "file_missing"));
+    assert_non_null(strstr(paused.error, row.weights));
 }
 
 int main(void)
@@ -289,8 +292,8 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(an_engine_that_cannot_be_started_fails_the_job_in_the_end,
                                         open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(a_job_without_its_weights_fails_and_says_so, open_fixture,
-                                        close_fixture),
+        cmocka_unit_test_setup_teardown(a_job_without_its_weights_is_paused_and_says_so,
+                                        open_fixture, close_fixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

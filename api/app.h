@@ -69,8 +69,8 @@ struct plan_ask {
     const char *architecture; /* of the model */
     bool dry;                 /* nothing is stored, and the disk's room does not matter */
     /* Called exactly once, on any thread. `plan` is valid during the call only; NULL when status is
-     * not OK. E_NO_SPACE: memory or disk would not suffice, as the sentence says. E_UNAVAILABLE: it
-     * could not be planned now, which says nothing about the spec. */
+     * not OK. E_NO_SPACE: memory or disk would not suffice, as the sentence says. E_UNAVAILABLE
+     * and E_TOO_MANY: it could not be planned now, which says nothing about the spec. */
     void (*done)(void *arg, enum status status, const struct plan *plan, const struct err *err);
     void *arg;
 };

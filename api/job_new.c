@@ -63,8 +63,8 @@ static void planned(void *argument, enum status status, const struct plan *plan,
     struct err err = {0};
     if (status == OK && entry->dry)
         show_plan(entry, plan);
-    else if (status == OK || (status == E_UNAVAILABLE && !entry->dry))
-        status = enter(entry, status ? NULL : plan, &err); /* unplanned: before it starts */
+    else if (!entry->dry && (status == OK || status == E_UNAVAILABLE || status == E_TOO_MANY))
+        status = enter(entry, status ? NULL : plan, &err); /* unplanned now: before it starts */
     else
         err = *why;
     if (status)

@@ -114,14 +114,9 @@ static size_t find_format(const void *bytes, size_t len)
     return format;
 }
 
-bool image_is_known(const void *bytes, size_t len)
-{
-    return find_format(bytes, len) < N_IMAGE_FORMATS;
-}
-
 const char *image_refusal(const void *bytes, size_t len)
 {
-    if (image_is_known(bytes, len))
+    if (find_format(bytes, len) < N_IMAGE_FORMATS)
         return NULL;
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (begins_with(bytes, len, &others[i].signature))

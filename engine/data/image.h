@@ -55,7 +55,6 @@ const char *image_format_name(enum image_format format); /* "jpeg" */
 /* Why the content, seen by its first IMAGE_SNIFF bytes, is no picture that is read here: a sentence
  * that says what it is instead. NULL when it may be one. */
 const char *image_refusal(const void *bytes, size_t len);
-bool image_is_known(const void *bytes, size_t len); /* does it begin as one that is read? */
 #define IMAGE_SNIFF 16
 
 /* Reads the header alone. E_INVALID: no known format, damaged, or more than max_pixels. */

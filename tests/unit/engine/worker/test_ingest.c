@@ -227,7 +227,7 @@ static void what_cannot_be_used_is_listed_and_stops_nothing(void **state)
     assert_int_equal(json_integer(result, "items", 0), 2);
     assert_int_equal(rejected(), 6);
     assert_non_null(strstr(reason_of("a/corrupt.jpg"), "cannot be decoded"));
-    assert_non_null(strstr(reason_of("a/readme.txt"), "neither a JPEG nor a PNG"));
+    assert_non_null(strstr(reason_of("a/readme.txt"), "neither a JPEG, nor a PNG"));
     assert_non_null(strstr(reason_of("a/empty.jpg"), "empty"));
     assert_non_null(strstr(reason_of("a/more.zip"), "unpack it"));
     assert_non_null(strstr(reason_of("cover.png"), "no folder"));
@@ -330,7 +330,7 @@ static void no_usable_picture_fails_and_names_the_first_member(void **state)
     add("b/notes.txt", "hello", 5);
     assert_int_equal(ingest(), E_INVALID);
     assert_failed_as(E_INVALID, "no_images");
-    assert_non_null(strstr(err.detail, "a/readme.txt: It is neither"));
+    assert_non_null(strstr(err.detail, "a/readme.txt: The content is neither"));
 }
 
 static void a_truncated_upload_fails_although_its_first_members_are_good(void **state)

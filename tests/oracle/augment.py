@@ -53,8 +53,8 @@ def matrix(drawn):
     rotate = [[math.cos(angle), math.sin(angle), 0], [-math.sin(angle), math.cos(angle), 0],
               [0, 0, 1]]
     s = 1 / drawn["zoom"]
-    zoom = [[s, 0, (1 - s) * (2 * drawn["zoom_x"] - 1)], [0, s, (1 - s) * (2 * drawn["zoom_y"] - 1)],
-            [0, 0, 1]]
+    zoom = [[s, 0, (1 - s) * (2 * drawn["zoom_x"] - 1)],
+            [0, s, (1 - s) * (2 * drawn["zoom_y"] - 1)], [0, 0, 1]]
     turn, rotate, zoom = (torch.tensor(m, dtype=torch.float64) for m in (turn, rotate, zoom))
     return turn @ rotate @ zoom
 

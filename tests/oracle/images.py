@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Compares decoding and preprocessing with PIL and torchvision: `make oracle` runs it.
 
-Drawn pictures in every kind of JPEG, PNG and WebP, and the shared photos where they are. Decoding must
-be equal byte for byte, and so must preprocessing (to float32 rounding), except where the engine
-decodes a JPEG smaller on purpose: there the mean difference is bounded."""
+Drawn pictures in every kind of JPEG, PNG and WebP, and the shared photos where they are. Decoding
+must be equal byte for byte, and so must preprocessing (to float32 rounding), except where the
+engine decodes a JPEG smaller on purpose: there the mean difference is bounded. Augmentation for
+drawn parameters is compared with augment.py's."""
 import argparse
 import io
 import os

@@ -21,7 +21,7 @@
 #define MODEL_KEY_IMAGE_SIZE   "image_size"   /* decimal: "224" */
 #define MODEL_KEY_MEAN         "mean"         /* JSON array of 3 numbers, on pixels in 0..1 */
 #define MODEL_KEY_STD          "std"
-#define MODEL_KEY_LINEAGE      "lineage" /* JSON object: origin, and task of the training; or null */
+#define MODEL_KEY_LINEAGE      "lineage" /* JSON object: origin, and the training's task; or null */
 
 #define MODEL_FORMAT      "1"
 #define MODEL_MAX_CLASSES 65536

@@ -184,7 +184,7 @@ def test_a_killed_run_has_the_curve_of_one_that_was_not(folder, pack):
 
 
 def draw_several(folder):
-    """Pictures of the drawn set under labels of two kinds: the class, and "even" for every other."""
+    """The drawn pictures with labels of two kinds: the class, and "even" for every other."""
     with zipfile.ZipFile(folder / "drawn.zip") as drawn, \
             zipfile.ZipFile(folder / "several.zip", "w") as several:
         table = ["path,label"]
@@ -218,7 +218,8 @@ def test_scores_of_several_labels_follow_from_their_predictions(folder, pack):
     near(report["loss"], numpy.mean([metrics.log_loss(t, v, labels=[0, 1])
                                      for t, v in zip(truth.T, values.T)]), 1e-5)
 
-    again = folder / "multilabel-again"  # the model itself knows that it answers a yes or no a class
-    train(folder / "several", again, {"task": "evaluate", "threshold": .4}, out / "final.safetensors")
+    again = folder / "multilabel-again"  # the model itself knows that it answers so
+    train(folder / "several", again, {"task": "evaluate", "threshold": .4},
+          out / "final.safetensors")
     near(json.loads((again / "report.json").read_text())["subset_accuracy"],
          report["subset_accuracy"])

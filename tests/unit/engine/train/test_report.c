@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "engine/train/calibration.h"
-#include "engine/train/confusion.h"
 #include "engine/train/report.h"
 #include "tests/unit/engine/train/golden.h"
 #include "tests/unit/engine/train/tiny_pack.h"
@@ -228,21 +227,6 @@ static void scores_of_several_labels_are_scikit_learns(void **state)
     teardown(&f);
 }
 
-static void wilson_intervals_are_scipys(void **state)
-{
-    (void)state;
-    struct json *all = golden_read("report.json");
-    json_each(row, json_get(all, "wilson"))
-    {
-        struct interval interval = wilson_interval((int64_t)json_as_number(json_at(row, 0), 0),
-                                                   (int64_t)json_as_number(json_at(row, 1), 0));
-        close_to(interval.low, json_as_number(json_at(row, 2), NAN), 1e-12);
-        close_to(interval.high, json_as_number(json_at(row, 3), NAN), 1e-12);
-    }
-    assert_true(isnan(wilson_interval(0, 0).low));
-    json_free(all);
-}
-
 static void a_report_does_not_depend_on_how_rows_were_cut(void **state)
 {
     (void)state;
@@ -275,38 +259,7 @@ static void probabilities_give_the_scores_that_their_logits_give(void **state)
     teardown(&f);
 }
 
-/* --- Many classes, many items ----------------------------------------------------------------- */
-
-static void the_table_of_pairs_counts_as_a_matrix_does(void **state)
-{
-    (void)state;
-    enum { CLASSES = 300, ADDED = 60000 };
-    struct confusion confusion;
-    struct err err;
-    int64_t *matrix = mem_alloc(CLASSES * CLASSES * sizeof *matrix);
-    struct rng rng = rng_stream("confusion", 1, 0, 0);
-    assert_int_equal(confusion_init(&confusion, CLASSES, &err), OK);
-    for (int i = 0; i < ADDED; i++) {
-        int32_t actual = (int32_t)(rng_below(&rng, CLASSES) * rng_below(&rng, CLASSES) / CLASSES);
-        int32_t predicted = (int32_t)rng_below(&rng, CLASSES);
-        confusion_add(&confusion, actual, predicted);
-        matrix[actual * CLASSES + predicted]++;
-    }
-    int64_t above = 0;
-    struct pair_count worst[50];
-    assert_int_equal(confusion_worst(&confusion, worst, 50), 50);
-    for (int32_t a = 0; a < CLASSES; a++) {
-        for (int32_t p = 0; p < CLASSES; p++) {
-            assert_int_equal(confusion_count(&confusion, a, p), matrix[a * CLASSES + p]);
-            above += a != p && matrix[a * CLASSES + p] > worst[49].count;
-        }
-    }
-    assert_true(above < 50); /* none that is more frequent than the last was left out */
-    for (int i = 1; i < 50; i++)
-        assert_true(worst[i - 1].count >= worst[i].count && worst[i].actual != worst[i].predicted);
-    confusion_deinit(&confusion);
-    mem_free(matrix);
-}
+/* --- Many items ----------------------------------------------------------------- */
 
 static void of_many_items_the_hundred_largest_losses_are_kept_in_order(void **state)
 {
@@ -494,10 +447,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_of_one_label_are_scikit_learns),
         cmocka_unit_test(scores_of_several_labels_are_scikit_learns),
-        cmocka_unit_test(wilson_intervals_are_scipys),
         cmocka_unit_test(a_report_does_not_depend_on_how_rows_were_cut),
         cmocka_unit_test(probabilities_give_the_scores_that_their_logits_give),
-        cmocka_unit_test(the_table_of_pairs_counts_as_a_matrix_does),
         cmocka_unit_test(of_many_items_the_hundred_largest_losses_are_kept_in_order),
         cmocka_unit_test(a_report_that_is_not_finished_leaves_nothing),
         cmocka_unit_test(csv_is_rfc_4180_and_no_cell_is_a_formula),

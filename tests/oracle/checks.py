@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 
+import free
 import nets
 import ops
 import reference
@@ -27,7 +28,11 @@ def compare_gradients(check, made, expected, bound):
     check.require(f"gradients of {sorted(set(ours) ^ set(expected))}: on one side only",
                   set(ours) == set(expected))
     for name in sorted(set(ours) & set(expected)):
-        check.compare(f"gradient {name}", ours[name], expected[name], bound)
+        if nets.is_ineffective(name):
+            size = rms(expected[name.replace(".bias", ".weight")])
+            check.add(f"gradient {name}, zero", rms(ours[name]) / size, bound)
+        else:
+            check.compare(f"gradient {name}", ours[name], expected[name], bound)
 
 
 def compare_kept(check, made, given, expected, bound):
@@ -148,7 +153,10 @@ def check_weights(made, twin, tensors, steps, name):
     for key, value in twin.model.state_dict().items():
         if key.endswith("num_batches_tracked"):
             continue
-        if twin.trains.get(key) or key.endswith(STATISTICS):
+        if nets.is_ineffective(key):
+            moved = rms(made[f"param.{key}"] - tensors[f"param.{key}"])
+            check.add(f"{key}, which has no effect", moved, steps * max(twin.rates()))
+        elif twin.trains.get(key) or key.endswith(STATISTICS):
             bound = FREE_BOUND if key.endswith(STATISTICS) else WEIGHT_BOUND
             check.compare(key, made[f"param.{key}"], value.numpy(), bound)
         else:
@@ -206,6 +214,9 @@ class Run:
         yield net_case("squeezenet1_1", "v1", size=79, batch=12), [1e-4, 1e-4, 1e-4]
         yield net_case("squeezenet1_1", "v2", 2), [0, 0, 1e-4]
         yield net_case("squeezenet1_1", "v1", 1), [0, 1e-5, 1e-4]
+        yield net_case("mobilenet_v2"), [1e-4, 1e-4]
+        yield net_case("mobilenet_v2", "v1", 1), [0, 1e-4]
+        yield net_case("mobilenet_v2", "v2", 1, False, size=79), [0, 1e-4]
         if self.long:
             yield net_case("resnet34"), [1e-4, 1e-4, 1e-4]
             yield net_case("resnet34", "v1", 2), [0, 0, 1e-4]
@@ -213,8 +224,9 @@ class Run:
             yield net_case("resnet50", "v2", 1, False), [0, 1e-5, 1e-4]
 
     def inference_cases(self):
-        for architecture in ("resnet18", "squeezenet1_1", "resnet34", "resnet50"):
-            if self.long or architecture in ("resnet18", "squeezenet1_1"):
+        for architecture in ("resnet18", "squeezenet1_1", "mobilenet_v2", "resnet34", "resnet50",
+                             "resnet101", "wide_resnet50_2"):
+            if self.long or architecture in ("resnet18", "squeezenet1_1", "mobilenet_v2"):
                 yield net_case(architecture, "v2", smooth=False, mode="infer", batch=3, size=96)
                 yield net_case(architecture, "original", smooth=False, mode="infer", batch=2,
                                classes=37)
@@ -249,6 +261,7 @@ class Run:
         yield net_case("resnet18", "v1", 2, smooth=False), [1e-5, 1e-5, 3e-3]
         yield net_case("squeezenet1_1", "v1", smooth=False, batch=32), [1e-5, 1e-4, 1e-3]
         yield net_case("squeezenet1_1", "v2", 2, smooth=False, batch=32), [0, 0, 3e-3]
+        yield net_case("mobilenet_v2", smooth=False, batch=32, size=96), [1e-4, 1e-3]
         if self.long:
             yield net_case("resnet34", smooth=False), [1e-4, 3e-4, 1e-3]
             yield net_case("resnet50", "v2", 1, smooth=False), [1e-4, 3e-4, 1e-3]
@@ -294,6 +307,16 @@ class Run:
         made, _ = engine.run(dict(case, given=True, optimizer=settings), given)
         twin.step(k)
         check_update(check, given, made, twin)
+
+    # (d)
+    def free(self, engine):
+        self.report.head("(d) real nets, free-running: two stages on 64 photos, rates up to 1e-4")
+        if not os.path.exists(free.PHOTOS):
+            print(f"skipped: {free.PHOTOS} is absent", flush=True)
+            return
+        for case in free.cases(self.long):
+            name = free.name_of(case[0], case[1], case[2], case[4])
+            self.guarded(name, lambda c=case: free.run(engine, *c))
 
     # The machines of others
     def narrower(self, engine):

@@ -7,7 +7,7 @@
  *   mode       "train" | "infer"; batch, height, width, frozen_groups, frozen_norm_trains
  *   steps      how many (1); first_step and seed choose the dropout masks
  *   optimizer  null, or {beta2, eps, weight_decay, decay_norm_bias, clip, rates: [one a group],
- *              momentum: [one a step], taken: steps it has taken before}
+ *              momentum: [one a step], scale: [of the rates, one a step; 1], taken: steps it has taken before}
  *   loss       absent: cross-entropy; or {kind: "labels" | "soft" | "binary", smoothing}, with
  *              soft.K (rows, classes) and class_weights.K in IN where they are wanted
  *   given      true: no forward or backward, the optimiser gets the gradients of IN
@@ -327,6 +327,15 @@ static double momentum_of(const struct json *optimizer, int64_t k)
     return json_as_number(json_at(json_get(optimizer, "momentum"), (size_t)k), .9);
 }
 
+static void take_step(struct run *run, const struct json *optimizer, int64_t k)
+{
+    double rates[ZOO_MAX_GROUPS];
+    double scale = json_as_number(json_at(json_get(optimizer, "scale"), (size_t)k), 1);
+    for (size_t g = 0; g < ZOO_MAX_GROUPS; g++)
+        rates[g] = scale * run->rates[g];
+    optim_step(&run->optim, run->graph, rates, momentum_of(optimizer, k));
+}
+
 static enum status run_steps(struct run *run, struct err *err)
 {
     const struct json *o = json_get(run->spec, "optimizer");
@@ -340,7 +349,7 @@ static enum status run_steps(struct run *run, struct err *err)
         if (!given)
             status = forward_backward(run, k, err);
         if (!status && json_len(o))
-            optim_step(&run->optim, run->graph, run->rates, momentum_of(o, k));
+            take_step(run, o, k);
     }
     return status;
 }

@@ -19,7 +19,7 @@ HIDDEN = 512
 GROUPS = {"resnet": ((), ("layer3.", "layer4.")),  # prefixes; the first group has all the others
           "squeezenet": ((), tuple(f"features.{i}." for i in range(5, 13))),
           "mobilenet": ((),)}
-CHANNELS = {"resnet50": 2048, "mobilenet_v2": 1280}  # of the body's output; the others' is 512
+CHANNELS = {"resnet50": 2048, "resnet101": 2048, "wide_resnet50_2": 2048, "mobilenet_v2": 1280}
 CLASSIFIER = ("head.", "fc.", "classifier.")
 
 
@@ -220,7 +220,7 @@ class Twin:
                 decays = o["decay_norm_bias"] or not norm_or_bias
                 groups.setdefault((group_of(self.network, name), decays), []).append(value)
         self.optimizer = torch.optim.AdamW(
-            [{"params": values, "lr": o["rates"][group],
+            [{"params": values, "lr": o["rates"][group], "rate": o["rates"][group],
               "weight_decay": o["weight_decay"] if decays else 0.0}
              for (group, decays), values in groups.items()], eps=o["eps"])
 
@@ -228,7 +228,12 @@ class Twin:
         settings = self.case["optimizer"]
         for group in self.optimizer.param_groups:
             group["betas"] = (settings["momentum"][k], settings["beta2"])
+            group["lr"] = group["rate"] * settings["scale"][k] if "scale" in settings else \
+                group["rate"]
         self.optimizer.step()
+
+    def rates(self):
+        return self.case["optimizer"]["rates"]
 
     def moments(self):
         """{moment1.NAME, moment2.NAME}; what has not been stepped yet is zero."""

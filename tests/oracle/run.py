@@ -19,7 +19,7 @@ def parse():
     parser.add_argument("--long", action="store_true",
                         help="resnet34, resnet50 and the original classifiers too")
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--parts", default="ops,nets,locked,isa,images,self", help="which parts")
+    parser.add_argument("--parts", default="ops,nets,locked,free,isa,images,self", help="which parts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="every comparison that failed")
     return parser.parse_args()
@@ -37,6 +37,7 @@ def main():
         "ops": lambda: run.ops(engine),
         "nets": lambda: run.nets(engine),
         "locked": lambda: run.locked(engine),
+        "free": lambda: run.free(engine),
         "isa": lambda: run.narrower(narrow),
         "images": lambda: run.images(os.path.join(os.path.dirname(options.driver), "images")),
         "self": lambda: run.failures_are_seen(engine),

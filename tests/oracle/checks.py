@@ -222,6 +222,10 @@ class Run:
             yield net_case("resnet34", "v1", 2), [0, 0, 1e-4]
             yield net_case("resnet50", size=96), [1e-4, 1e-4, 1e-4]
             yield net_case("resnet50", "v2", 1, False), [0, 1e-5, 1e-4]
+            yield net_case("resnet50", "v2", 2, True), [0, 0, 1e-4]
+            yield net_case("resnet50", "v2", 2, False), [0, 0, 1e-4]
+            yield net_case("resnet101", "v2", 2, False), [0, 0, 1e-4]
+            yield net_case("wide_resnet50_2", "v2", 2, False), [0, 0, 1e-4]
 
     def inference_cases(self):
         for architecture in ("resnet18", "squeezenet1_1", "mobilenet_v2", "resnet34", "resnet50",
@@ -265,6 +269,10 @@ class Run:
         if self.long:
             yield net_case("resnet34", smooth=False), [1e-4, 3e-4, 1e-3]
             yield net_case("resnet50", "v2", 1, smooth=False), [1e-4, 3e-4, 1e-3]
+            yield net_case("resnet18", "v2", 2, False, smooth=False), [0, 0, 3e-3]
+            yield net_case("resnet50", "v2", 2, False, smooth=False), [0, 0, 3e-3]
+            yield net_case("mobilenet_v2", "v1", 1, smooth=False, batch=32, size=96), [1e-5, 3e-3]
+            yield net_case("mobilenet_v2", "v2", 1, False, smooth=False), [0, 3e-3]
 
     def locked(self, engine):
         self.report.head(f"(c) real nets, step-locked over {STEPS} steps: the loss from PyTorch's "

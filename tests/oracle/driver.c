@@ -7,7 +7,8 @@
  *   mode       "train" | "infer"; batch, height, width, frozen_groups, frozen_norm_trains
  *   steps      how many (1); first_step and seed choose the dropout masks
  *   optimizer  null, or {beta2, eps, weight_decay, decay_norm_bias, clip, rates: [one a group],
- *              momentum: [one a step], scale: [of the rates, one a step; 1], taken: steps it has taken before}
+ *              momentum: [one a step], scale: [of the rates, one a step; 1],
+ *              taken: steps it has taken before}
  *   loss       absent: cross-entropy; or {kind: "labels" | "soft" | "binary", smoothing}, with
  *              soft.K (rows, classes) and class_weights.K in IN where they are wanted
  *   given      true: no forward or backward, the optimiser gets the gradients of IN

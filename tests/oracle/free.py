@@ -1,9 +1,9 @@
 """PARITY (d): the recipe in two stages, free-running, on real photos.
 
-The head alone first, then all layers, each with one cycle of rates up to 1e-4 and a fresh optimiser;
-the engine and PyTorch (float64) start from the same weights, see the same batches of 64 photos and
-use the engine's dropout masks, and never look at each other again. The losses on the way agree; the
-results are compared by what they say of photos that were held out, not by their weights.
+The head alone first, then all layers, each with one cycle of rates up to 1e-4 and a fresh
+optimiser; the engine and PyTorch (float64) start from the same weights, see the same batches of 64
+photos and use the engine's dropout masks, and never look at each other again. The losses on the way
+agree; the results are compared by what they say of photos that were held out, not by their weights.
 """
 import io
 import os

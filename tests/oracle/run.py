@@ -17,9 +17,10 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--driver", default=os.path.join(ROOT, "build/oracle/driver"))
     parser.add_argument("--long", action="store_true",
-                        help="resnet34, resnet50 and the original classifiers too")
+                        help="every network, in both batch-norm modes, over more steps")
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--parts", default="ops,nets,locked,free,isa,images,self", help="which parts")
+    parser.add_argument("--parts", default="ops,nets,locked,free,isa,images,self",
+                        help="which parts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="every comparison that failed")
     return parser.parse_args()

@@ -47,6 +47,7 @@ struct import_ask {
     const char *name;           /* the model's name; NULL: derived from the architecture */
     const char *architecture;   /* NULL: the engine recognises it */
     const struct json *classes; /* array of names; NULL: indices, or no classifier */
+    const char *base;           /* id of the base model that lacks them; NULL: a model is made */
     /* Called exactly once, on any thread. `model` is the new row's id; NULL when status is not OK.
      */
     void (*done)(void *arg, enum status status, const char *model, const struct err *err);
@@ -75,11 +76,21 @@ struct plan_ask {
     void *arg;
 };
 
+/* A model in another format. Borrowed until `done` was called. */
+struct export_ask {
+    const char *weights; /* blob */
+    const char *format;  /* "onnx" or "bundle" */
+    /* Called exactly once, on any thread. `sha256` is the blob that was made. */
+    void (*done)(void *arg, enum status status, const char *sha256, const struct err *err);
+    void *arg;
+};
+
 struct ports {
     void *supervisor;
     void (*wake)(void *supervisor); /* rows changed: look at the queue again; never waits */
     void (*import)(void *supervisor, const struct import_ask *ask); /* never waits */
     void (*plan)(void *supervisor, const struct plan_ask *ask);     /* never waits */
+    void (*export)(void *supervisor, const struct export_ask *ask); /* never waits */
 
     void *predictor;
     void (*predict)(void *predictor, const struct predict_ask *ask); /* never waits */

@@ -21,7 +21,9 @@ handler_fn jobs_metrics;
 /* events.c */
 handler_fn jobs_events, all_events;
 /* models.c */
-handler_fn models_index, models_show, models_remove, models_weights, checkpoint_weights;
+handler_fn models_index, models_show, models_remove;
+/* weights.c */
+handler_fn models_weights, checkpoint_weights;
 /* import.c */
 handler_fn models_post;
 /* predict.c */

@@ -1,12 +1,9 @@
-/* models.c -- listing, showing, deleting and downloading models and checkpoints. */
-#include <unistd.h>
+/* models.c -- listing, showing and deleting models. */
 #include <string.h>
 
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/render.h"
-#include "base/fs.h"
-#include "store/blobs.h"
 
 static enum status check_origin(const char *origin, struct err *err)
 {
@@ -59,56 +56,4 @@ enum status models_remove(struct app *app, const struct request *request, struct
     if (!status)
         reply_empty(reply, 204);
     return status;
-}
-
-static enum status check_format(const struct request *request, struct err *err)
-{
-    const char *format = request_value(request, "format");
-    if (!format || strcmp(format, "safetensors") == 0)
-        return OK;
-    return err_set(err, E_INVALID, "format is \"%.40s\"; it takes safetensors.", format);
-}
-
-/* The blob as a download called NAME.safetensors. The content never changes, its hash is its tag.
- */
-static enum status reply_weights(struct app *app, const struct request *request, const char *sha256,
-                                 const char *name, struct reply *reply, struct err *err)
-{
-    int fd;
-    enum status status = check_format(request, err);
-    if (!status)
-        status = blob_open(app->store, sha256, &fd, err);
-    if (status)
-        return status;
-    off_t bytes = lseek(fd, 0, SEEK_END);
-    reply_file(reply, request, fd, bytes < 0 ? 0 : (uint64_t)bytes, "application/octet-stream",
-               arena_printf(request->arena, "%s.safetensors", name));
-    reply->etag = arena_printf(request->arena, "\"%s\"", sha256);
-    return OK;
-}
-
-enum status models_weights(struct app *app, const struct request *request, struct reply *reply,
-                           struct err *err)
-{
-    struct model_row row;
-    enum status status =
-        model_get(app->store, request_param(request, "id"), request->arena, &row, err);
-    if (status)
-        return status;
-    if (!row.weights)
-        return err_set(err, E_NOT_FOUND,
-                       "The model %s has no weights here: import a file of them first.", row.name);
-    return reply_weights(app, request, row.weights, row.name, reply, err);
-}
-
-enum status checkpoint_weights(struct app *app, const struct request *request, struct reply *reply,
-                               struct err *err)
-{
-    struct checkpoint_row row;
-    enum status status =
-        checkpoint_get(app->store, request_param(request, "id"), request->arena, &row, err);
-    if (status)
-        return status;
-    return reply_weights(app, request, row.sha256,
-                         arena_printf(request->arena, "%s-%s", row.job, row.name), reply, err);
 }

@@ -77,12 +77,12 @@ const struct route routes[] = {
      "one model, by id or name"},
     {"DELETE", "/v1/models/{id}", models_remove, SCOPE_WRITE, BODY_NONE, 0, "",
      "deletes an imported or fine-tuned model"},
-    {"GET", "/v1/models/{id}/weights", models_weights, SCOPE_READ, BODY_NONE, 0, "format",
-     "a model's weights as a safetensors file"},
+    {"GET", "/v1/models/{id}/weights", models_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
+     "format", "a model's weights: safetensors, onnx, or a bundle that works without Thaw"},
     {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD,
      ROUTE_DEFERS | ROUTE_IMAGES, "top_k tta", "classifies one picture, or several in a form"},
-    {"GET", "/v1/checkpoints/{id}/weights", checkpoint_weights, SCOPE_READ, BODY_NONE, 0, "format",
-     "a checkpoint's weights as a safetensors file"},
+    {"GET", "/v1/checkpoints/{id}/weights", checkpoint_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
+     "format", "a checkpoint's weights, in the same formats"},
 };
 const size_t n_routes = ARRAY_LEN(routes);
 

@@ -1,4 +1,5 @@
-/* import_work.c -- weights that somebody sent: checked and converted by the engine, then a model.
+/* import_work.c -- weights that somebody sent: checked and converted by the engine, then a model,
+ * or what a base model lacked.
  *
  * An import has no row until it has succeeded: whoever asked waits for the answer. */
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "server/result.h"
 #include "store/blobs.h"
 #include "store/models.h"
+#include "store/pulls.h"
 
 #define IMPORT_SECONDS    600.0
 #define MAX_AT_ONCE       1
@@ -52,8 +54,6 @@ static enum status insert_model(struct import *import, struct err *err)
     model->kind = "image";
     model->origin = "import";
     model->available = true;
-    model->weights = import->weights.sha256;
-    model->bytes = import->weights.bytes;
     enum status status = model_insert(store, model, &import->errand.arena, err);
     if (status != E_CONFLICT || import->ask.name)
         return status;
@@ -63,11 +63,23 @@ static enum status insert_model(struct import *import, struct err *err)
     return model_insert(store, model, &import->errand.arena, err);
 }
 
+/* A base model that was pulled has a row already. */
+static enum status finish(struct import *import, struct err *err)
+{
+    struct model_row *model = &import->model;
+    model->weights = import->weights.sha256;
+    model->bytes = import->weights.bytes;
+    model->id = import->ask.base;
+    if (model->id)
+        return pull_finish(import->errand.work.supervisor->store, model, err);
+    return insert_model(import, err);
+}
+
 static void answer(struct errand *errand, enum status status, struct err *failure)
 {
     struct import *import = (struct import *)errand;
     if (status == OK)
-        status = insert_model(import, failure);
+        status = finish(import, failure);
     import->ask.done(import->ask.arg, status, status ? NULL : import->model.id,
                      status ? failure : NULL);
 }

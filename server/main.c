@@ -27,6 +27,7 @@
 #include "server/version.h"
 #include "store/blobs.h"
 #include "store/db.h"
+#include "store/exports.h"
 #include "store/keys.h"
 
 #define MAX_UPLOADS_AT_ONCE  64
@@ -120,6 +121,7 @@ static enum status start_workers(struct daemon *daemon, struct err *err)
         .wake = supervisor_wake,
         .import = supervisor_import,
         .plan = supervisor_plan,
+        .export = supervisor_export,
         .predictor = daemon->predictor,
         .predict = predictor_ask,
     };
@@ -199,8 +201,8 @@ static void keep_house(struct store *store)
     struct blob_sweep sweep = {0};
     struct err err = {0};
     char quoted[1024];
-    if (keys_expire(store, &err) || blobs_collect(store, &sweep, &err) ||
-        store_checkpoint(store, &err))
+    if (keys_expire(store, &err) || exports_expire(store, &err) ||
+        blobs_collect(store, &sweep, &err) || store_checkpoint(store, &err))
         log_event(LOG_WARN, "main", "housekeeping failed", "error=%s",
                   log_quote(quoted, sizeof(quoted), err.detail));
     else

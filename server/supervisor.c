@@ -34,6 +34,7 @@ static void look(struct supervisor *supervisor)
     ingest_look(supervisor);
     import_look(supervisor);
     plan_look(supervisor);
+    export_look(supervisor);
     train_look(supervisor);
 }
 
@@ -43,6 +44,7 @@ static void begin_stop(struct supervisor *supervisor, double now)
     supervisor->stop_at = now + supervisor->stop_seconds;
     import_refuse_all(supervisor);
     plan_refuse_all(supervisor);
+    export_refuse_all(supervisor);
     for (size_t i = 0; i < supervisor->n_works; i++) {
         struct work *work = supervisor->works[i];
         if (work->kind == &train_kind)
@@ -173,6 +175,7 @@ static void supervisor_free(struct supervisor *supervisor)
         close(supervisor->wake_fd);
     inbox_free(supervisor->imports);
     inbox_free(supervisor->plans);
+    inbox_free(supervisor->exports);
     mem_free(supervisor->isa);
     mem_free(supervisor->machine);
     mem_free(supervisor->engine);
@@ -196,6 +199,7 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
     supervisor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     supervisor->imports = inbox_new(sizeof(struct import_ask), MAX_IMPORTS);
     supervisor->plans = inbox_new(sizeof(struct plan_ask), MAX_PLANS);
+    supervisor->exports = inbox_new(sizeof(struct export_ask), MAX_EXPORTS);
     supervisor->isa = mem_strdup(options->isa ? options->isa : "");
     supervisor->machine = machine_name();
     supervisor->memory_limit = machine_memory();

@@ -72,5 +72,6 @@ void supervisor_stop(struct supervisor *supervisor);
 void supervisor_wake(void *supervisor);
 void supervisor_import(void *supervisor, const struct import_ask *ask);
 void supervisor_plan(void *supervisor, const struct plan_ask *ask);
+void supervisor_export(void *supervisor, const struct export_ask *ask);
 
 #endif

@@ -26,6 +26,7 @@
 #define MAX_WORKS       80
 #define MAX_IMPORTS     32 /* that wait */
 #define MAX_PLANS       64 /* that wait */
+#define MAX_EXPORTS     32 /* that wait */
 #define MAX_INGESTS     2  /* at once */
 #define RETRY_SECONDS   1.0
 #define CANCEL_SECONDS  5.0   /* an engine has to end after `cancel` */
@@ -84,7 +85,7 @@ struct supervisor {
     atomic_bool look, stop; /* set by other threads, before they ring */
     struct tasks *tasks;    /* owned */
 
-    struct inbox *imports, *plans; /* owned; of struct import_ask and struct plan_ask */
+    struct inbox *imports, *plans, *exports; /* owned; of struct import_ask, plan_ask, export_ask */
 
     /* The thread's own. */
     struct work *works[MAX_WORKS]; /* owned */
@@ -117,14 +118,16 @@ const char *work_exit_text(const struct child_exit *ended, char text[80]);
 
 /* The kinds. *_look (never while stopping) starts what the rows ask for, and tells engines what
  * clients asked. */
-extern const struct work_kind train_kind, ingest_kind, import_kind, plan_kind;
+extern const struct work_kind train_kind, ingest_kind, import_kind, plan_kind, export_kind;
 void train_look(struct supervisor *supervisor);
 void ingest_look(struct supervisor *supervisor);
 void import_look(struct supervisor *supervisor);
 void plan_look(struct supervisor *supervisor);
+void export_look(struct supervisor *supervisor);
 void train_ask_stop(struct work *work); /* thawd is going down: a checkpoint, then the end */
 void import_refuse_all(struct supervisor *supervisor); /* those that wait, and all to come */
 void plan_refuse_all(struct supervisor *supervisor);
+void export_refuse_all(struct supervisor *supervisor);
 /* Plans a queued job that was submitted before its dataset was ready. */
 void plan_job(struct supervisor *supervisor, const struct job_row *row);
 

@@ -1,10 +1,29 @@
-/* base_models.h -- the pretrained bodies that are known by name, seeded as rows at every start.
+/* base_models.h -- the networks that are known by name: one list, seeded as rows at every start.
  *
- * To add one: a row in the table of base_models.c. A row whose weights came later keeps them. */
+ * thaw-engine has the networks themselves (engine/zoo/zoo.c); a test compares the two lists. To add
+ * one: a row in the table of base_models.c. A row of the database whose weights came later keeps
+ * them. */
 #ifndef THAW_STORE_BASE_MODELS_H
 #define THAW_STORE_BASE_MODELS_H
 
 #include "store/db.h"
+
+struct base_model {
+    const char *name;
+    int64_t parameters; /* with the published classifier; -1: none is published */
+    const char *groups; /* JSON, as in struct model_row */
+    double accuracy;    /* published, ImageNet-1k's validation set, top 1; 0: none */
+    const char *file;   /* published by torchvision: NAME-HASH.pth, where HASH is how the file's
+                           SHA-256 begins; NULL: none */
+    double mebibytes;   /* of that file, as torchvision says */
+};
+
+#define BASE_MODELS_URL "https://download.pytorch.org/models/"
+
+extern const struct base_model base_models[];
+extern const size_t n_base_models;
+
+const struct base_model *base_model_find(const char *name); /* NULL: no such network */
 
 enum status base_models_seed(struct store *store, struct err *err);
 

@@ -163,6 +163,21 @@ static const struct {
         "  updated_ms INTEGER NOT NULL,"
         "  PRIMARY KEY (machine, isa, threads, architecture, image_size, frozen_groups, mode))"
         "  WITHOUT ROWID;"},
+    {3, "CREATE TABLE exports ("
+        "  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        "  id TEXT NOT NULL UNIQUE,"
+        "  weights TEXT NOT NULL,"
+        "  format TEXT NOT NULL,"
+        "  version TEXT NOT NULL,"
+        "  sha256 TEXT NOT NULL,"
+        "  bytes INTEGER NOT NULL,"
+        "  created_ms INTEGER NOT NULL,"
+        "  UNIQUE (weights, format));"
+        "CREATE INDEX exports_sha256 ON exports (sha256);"
+
+        /* A base model that is being downloaded, and why it was not. */
+        "ALTER TABLE models ADD COLUMN progress TEXT;"
+        "ALTER TABLE models ADD COLUMN error TEXT;"},
 };
 
 int migrate_newest(void)

@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "store/blobs.h"
 #include "store/events_write.h"
+#include "store/exports.h"
 
 #define FIELD(member) offsetof(struct model_row, member)
 static const struct column columns[] = {
@@ -27,6 +28,8 @@ static const struct column columns[] = {
     {"weights", COLUMN_TEXT, FIELD(weights), NULL, 0},
     {"bytes", COLUMN_COUNT, FIELD(bytes), NULL, 0},
     {"weights_sha256", COLUMN_TEXT, FIELD(weights_sha256), NULL, 0},
+    {"progress", COLUMN_TEXT, FIELD(progress), NULL, 0},
+    {"error", COLUMN_TEXT, FIELD(error), NULL, 0},
     {"created_ms", COLUMN_TIME, FIELD(created_ms), NULL, 0},
 };
 static const struct table table = {
@@ -168,8 +171,10 @@ enum status model_delete(struct store *store, const char *id, struct err *err)
         status =
             sql_run(sql, "DELETE FROM models WHERE id = ?1", SQL_VALUES(sql_text(id)), NULL, err);
     status = store_end(store, status, err);
-    if (status == OK)
+    if (status == OK) {
         blob_release(store, row.weights);
+        exports_release(store, row.weights);
+    }
 done:
     arena_deinit(&arena);
     return status;

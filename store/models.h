@@ -21,6 +21,8 @@ struct model_row {
     const char *weights;        /* blob: a safetensors file; NULL when there is none */
     int64_t bytes;              /* of that file; -1: none */
     const char *weights_sha256; /* over the tensors, as the engine reports it */
+    const char *progress;       /* JSON {done, total}, bytes, while it is being pulled */
+    const char *error;          /* JSON {code, detail, hint}: why the last pull failed */
     int64_t created_ms;
 };
 

@@ -23,6 +23,9 @@ static const struct {
     {"models", "weights", ""},
     {"checkpoints", "sha256", ""},
     {"artifacts", "sha256", ""},
+    {"exports", "sha256",
+     " AND (EXISTS (SELECT 1 FROM models WHERE models.weights = exports.weights)"
+     " OR EXISTS (SELECT 1 FROM checkpoints WHERE checkpoints.sha256 = exports.weights))"},
     {"jobs", "weights", " AND status NOT IN ('succeeded', 'failed', 'cancelled')"},
 };
 

@@ -176,6 +176,21 @@ def plan(wire, document):
     wire.send("result")
 
 
+def export(wire, document):
+    """Weights whose script has "export_error" are refused; those with "export_delay" take long."""
+    with open(document["weights"], "rb") as file:
+        script = json.loads(file.read().removeprefix(b"weights "))
+    script = script if isinstance(script, dict) else {"checkpoint": script}
+    wire.started()
+    time.sleep(script.get("export_delay", 0))
+    if "export_error" in script:
+        return wire.error(**script["export_error"])
+    name = {"onnx": "model.onnx", "bundle": "bundle.zip"}[document["format"]]
+    write(document["out"], name, f"{document['format']} {os.getpid()} of {script}".encode())
+    write(document["out"], "result.json", json.dumps({"file": name}).encode())
+    wire.send("result")
+
+
 def scores(done):
     return {"train_loss": 1 / (1 + done), "valid_loss": 1.1 / (1 + done),
             "accuracy": 1 - .5 / (1 + done), "error_rate": .5 / (1 + done)}
@@ -296,7 +311,8 @@ def main():
         print(json.dumps({"version": VERSION, "isa": "none"}))
         return
     wire = Wire()
-    verbs = {"ingest": ingest, "import": import_, "plan": plan, "predict": predict,
+    verbs = {"ingest": ingest, "import": import_, "plan": plan, "export": export,
+             "predict": predict,
              "train": lambda w, d: Training(w, d).run()}
     try:
         document, _ = wire.read()

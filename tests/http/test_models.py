@@ -52,7 +52,7 @@ def test_its_weights_are_downloaded(server):
     assert server.get("/v1/models/load/weights",
                       headers={"If-None-Match": reply.headers["ETag"]}).status_code == 304
     assert server.get("/v1/models/load/weights?format=safetensors").status_code == 200
-    problem(server.get("/v1/models/load/weights?format=onnx"), 422)
+    problem(server.get("/v1/models/load/weights?format=tflite"), 422)
     problem(server.get("/v1/models/resnet34/weights"), 404)
 
 

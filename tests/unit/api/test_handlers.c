@@ -10,8 +10,10 @@
 
 #include "api/handlers.h"
 #include "base/fs.h"
+#include "base/version.h"
 #include "store/blobs.h"
 #include "store/datasets.h"
+#include "store/exports.h"
 #include "store/jobs.h"
 #include "store/models.h"
 
@@ -25,6 +27,7 @@ struct fixture {
     struct json *body; /* of the last reply */
     int n_wakes, n_resumes;
     const struct import_ask *import;
+    const struct export_ask *export;
     const struct predict_ask *asks[8];
     int n_asks;
     int n_names; /* import: class names at the time of the ask */
@@ -40,6 +43,11 @@ static void import(void *context, const struct import_ask *ask)
     struct fixture *fixture = context;
     fixture->import = ask;
     fixture->n_names = (int)json_len(ask->classes);
+}
+
+static void export(void *context, const struct export_ask *ask)
+{
+    ((struct fixture *)context)->export = ask;
 }
 
 static void predict(void *context, const struct predict_ask *ask)
@@ -66,6 +74,7 @@ static int open_app(void **state)
     fixture->app.ports = (struct ports){.supervisor = fixture,
                                         .wake = wake,
                                         .import = import,
+                                        .export = export,
                                         .predictor = fixture,
                                         .predict = predict};
     *state = fixture;
@@ -421,21 +430,77 @@ static void one_damaged_picture_fails_the_request_and_is_named(void **state)
     assert_string_equal(json_string(fixture->body, "detail", ""), "up_p1: It is damaged.");
 }
 
-static void weights_are_a_file_tagged_with_their_hash(void **state)
+static void insert_mine(struct fixture *fixture, struct blob *blob)
 {
-    struct fixture *fixture = *state;
-    struct blob blob;
     struct upload *file = make_upload(fixture, "up_w", "weights");
-    assert_int_equal(blob_move(fixture->app.store, file->path, &blob, NULL), OK);
+    assert_int_equal(blob_move(fixture->app.store, file->path, blob, NULL), OK);
     struct model_row model = {.name = "mine",
                               .kind = "image",
                               .architecture = "resnet18",
                               .origin = "import",
                               .available = true,
-                              .weights = blob.sha256};
+                              .weights = blob->sha256};
     assert_int_equal(model_insert(fixture->app.store, &model, &fixture->arena, NULL), OK);
     clear_request(fixture);
+}
+
+static void an_export_is_asked_for_once_and_then_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct blob blob, made;
+    insert_mine(fixture, &blob);
+    fixture->request.query[0] = (struct pair){"format", "onnx"};
+    fixture->request.n_query = 1;
     assert_int_equal(call(fixture, models_weights, "mine"), OK);
+    assert_int_equal(fixture->n_resumes, 0);
+    assert_string_equal(fixture->export->format, "onnx");
+    assert_string_equal(fixture->export->weights, blob.sha256);
+
+    const char *path = arena_printf(&fixture->arena, "%s/tmp/made", fixture->folder);
+    assert_int_equal(fs_write_file(path, "a network", 9, NULL), OK);
+    assert_int_equal(blob_move(fixture->app.store, path, &made, NULL), OK);
+    fixture->export->done(fixture->export->arg, OK, made.sha256, NULL);
+    assert_int_equal(fixture->n_resumes, 1);
+    assert_int_equal(fixture->reply.bytes, 9);
+    assert_memory_equal(fixture->reply.etag + 1, made.sha256, 64);
+
+    const struct export_row row = {.weights = blob.sha256,
+                                   .format = "onnx",
+                                   .version = THAW_VERSION,
+                                   .sha256 = made.sha256,
+                                   .bytes = 9};
+    assert_int_equal(export_put(fixture->app.store, &row, NULL), OK);
+    fixture->export = NULL;
+    assert_int_equal(call(fixture, models_weights, "mine"), OK);
+    assert_null(fixture->export);
+    assert_int_equal(fixture->n_resumes, 2);
+    assert_int_equal(fixture->reply.bytes, 9);
+}
+
+static void an_export_that_fails_replies_with_the_reason(void **state)
+{
+    struct fixture *fixture = *state;
+    struct blob blob;
+    struct err err = {0};
+    insert_mine(fixture, &blob);
+    fixture->request.query[0] = (struct pair){"format", "bundle"};
+    fixture->request.n_query = 1;
+    assert_int_equal(call(fixture, models_weights, "mine"), OK);
+    err_set(&err, E_INVALID, "The model has no classifier.");
+    fixture->export->done(fixture->export->arg, E_INVALID, NULL, &err);
+    read_body(fixture);
+    assert_int_equal(fixture->n_resumes, 1);
+    assert_int_equal(fixture->reply.status, 422);
+    assert_string_equal(json_string(fixture->body, "detail", ""), "The model has no classifier.");
+}
+
+static void weights_are_a_file_tagged_with_their_hash(void **state)
+{
+    struct fixture *fixture = *state;
+    struct blob blob;
+    insert_mine(fixture, &blob);
+    assert_int_equal(call(fixture, models_weights, "mine"), OK);
+    assert_int_equal(fixture->n_resumes, 1);
     assert_int_equal(fixture->reply.kind, REPLY_FILE);
     assert_int_equal(fixture->reply.bytes, 7);
     assert_memory_equal(fixture->reply.etag + 1, blob.sha256, 64);
@@ -459,6 +524,8 @@ int main(void)
         WITH_APP(an_import_that_fails_replies_with_the_reason),
         WITH_APP(pictures_are_answered_in_their_order_whoever_comes_first),
         WITH_APP(one_damaged_picture_fails_the_request_and_is_named),
+        WITH_APP(an_export_is_asked_for_once_and_then_kept),
+        WITH_APP(an_export_that_fails_replies_with_the_reason),
         WITH_APP(weights_are_a_file_tagged_with_their_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

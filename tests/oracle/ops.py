@@ -414,7 +414,7 @@ def graphs():
         yield b.done(mode=mode)
         b = Builder(f"inverted residuals {where}")
         x = inverted_residual(b, start(b, mode, shape), shape[3], 1)
-        inverted_residual(b, x, 24, 2)
+        inverted_residual(b, b.relu6(x), 24, 2)  # without the relu6 the norm's bias has no effect
         yield b.done(mode=mode)
         b = Builder(f"value read four times {where}")
         x = b.relu(b.conv(b.image(*shape), 16, 3))

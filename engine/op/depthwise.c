@@ -259,10 +259,10 @@ SIMD static void flush(double *total, const float *chunk, int64_t n)
         total[i] += chunk[i];
 }
 
-/* A thread's scratch: 9C doubles, then 9C floats. */
+/* A thread's scratch: 9C doubles, then 9C floats; whole cache lines. */
 static size_t scratch_floats(int64_t c)
 {
-    return 3 * TAPS * (size_t)c;
+    return (3 * TAPS * (size_t)c + 15) / 16 * 16;
 }
 
 /* at: x, dy, dw, scratch, zeros */

@@ -9,16 +9,7 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
-
-/* NAME and NAME_end are the first byte of the file and the one behind its last. */
-#define EMBED(name, file)                                                                          \
-    extern const char name[], name##_end[];                                                        \
-    __asm__(".pushsection .rodata\n"                                                               \
-            ".global " #name "\n" #name ":\n"                                                      \
-            ".incbin \"" file "\"\n"                                                               \
-            ".global " #name "_end\n" #name "_end:\n"                                              \
-            ".byte 0\n"                                                                            \
-            ".popsection\n")
+#include "server/embed.h"
 
 EMBED(web_index, "web/index.html");
 EMBED(web_style, "web/app.css");

@@ -67,3 +67,21 @@ enum status base_models_seed(struct store *store, struct err *err)
         status = seed_one(sql, &base_models[i], err);
     return store_end(store, status, err);
 }
+
+enum status base_model_set_weights(struct store *store, const char *name, const struct blob *blob,
+                                   struct err *err)
+{
+    struct sql *sql = NULL;
+    enum status status = store_begin(store, DURABLE, &sql, err);
+    if (status)
+        return status;
+    status = sql_run(sql,
+                     "UPDATE models SET weights = ?2, bytes = ?3, available = 1"
+                     " WHERE name = ?1 AND origin = 'base'",
+                     SQL_VALUES(sql_text(name), sql_text(blob->sha256), sql_integer(blob->bytes)),
+                     NULL, err);
+    status = store_end(store, status, err);
+    if (status == OK)
+        blob_settle(store, blob->sha256);
+    return status;
+}

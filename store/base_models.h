@@ -6,7 +6,7 @@
 #ifndef THAW_STORE_BASE_MODELS_H
 #define THAW_STORE_BASE_MODELS_H
 
-#include "store/db.h"
+#include "store/blobs.h"
 
 struct base_model {
     const char *name;
@@ -26,5 +26,9 @@ extern const size_t n_base_models;
 const struct base_model *base_model_find(const char *name); /* NULL: no such network */
 
 enum status base_models_seed(struct store *store, struct err *err);
+
+/* The weights of a base model are there now. They take the place of those that it had. */
+enum status base_model_set_weights(struct store *store, const char *name, const struct blob *blob,
+                                   struct err *err);
 
 #endif

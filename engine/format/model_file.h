@@ -23,9 +23,10 @@
 #define MODEL_KEY_STD          "std"
 #define MODEL_KEY_LINEAGE      "lineage" /* JSON object: origin, and the training's task; or null */
 
-#define MODEL_FORMAT      "1"
-#define MODEL_MAX_CLASSES 65536
-#define MODEL_MAX_LABEL   256 /* bytes of a class name */
+#define MODEL_FORMAT         "1"
+#define MODEL_ORIGIN_BUNDLED "bundled" /* lineage.origin of weights that come with the program */
+#define MODEL_MAX_CLASSES    65536
+#define MODEL_MAX_LABEL      256 /* bytes of a class name */
 
 #define MODEL_HEAD_NONE "none" /* a body alone: no classifier, no classes */
 

@@ -17,6 +17,12 @@ static const struct recipe_stage *last_stage(const struct recipe *recipe)
     return &recipe->stages[recipe->n_stages - 1];
 }
 
+static bool starts_from_drawn_images(const struct run *run)
+{
+    return run->start.open &&
+           strcmp(json_string(run->start.info.lineage, "origin", ""), MODEL_ORIGIN_BUNDLED) == 0;
+}
+
 void report_run_warnings(const struct run *run, struct warnings *warnings)
 {
     const struct recipe *recipe = &run->recipe;
@@ -29,6 +35,11 @@ void report_run_warnings(const struct run *run, struct warnings *warnings)
     bool weighted = json_type(recipe->loss.class_weights) != JSON_NULL;
     *warnings = (struct warnings){0};
     warnings_before(warnings, run->pack, &run->split, flip, weighted || recipe->balanced);
+    if (starts_from_drawn_images(run))
+        warnings_add(warnings, "bundled_body",
+                     "The bundled body of %s was pretrained on drawn images alone: it shows how "
+                     "things work. For real work import or pull a published model, as resnet34.",
+                     recipe->net->name);
 }
 
 static struct model_pass pass_of(const struct report_run *report, const struct recipe_stage *stage,

@@ -3,7 +3,29 @@
 
 #include <string.h>
 
+#include "base/fs.h"
+#include "store/base_models.h"
 #include "store/keys.h"
+
+static void a_base_model_gets_weights_and_newer_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct model_row row;
+    struct blob blob;
+    for (int i = 0; i < 2; i++) {
+        const char *path = arena_printf(&f->arena, "%s/weights", f->folder);
+        assert_ok(f, fs_write_file(path, i ? "newer" : "old", i ? 5 : 3, &f->err));
+        assert_ok(f, blob_move(f->store, path, &blob, &f->err));
+        assert_ok(f, base_model_set_weights(f->store, "resnet18", &blob, &f->err));
+        assert_ok(f, model_get(f->store, "resnet18", &f->arena, &row, &f->err));
+        assert_true(row.available);
+        assert_string_equal(row.weights, blob.sha256);
+        assert_int_equal(row.bytes, blob.bytes);
+    }
+    fixture_reopen(f);
+    assert_ok(f, model_get(f->store, "resnet18", &f->arena, &row, &f->err));
+    assert_string_equal(row.weights, blob.sha256);
+}
 
 static void base_models_are_there_from_the_start(void **state)
 {
@@ -169,6 +191,8 @@ static void a_key_is_neither_empty_nor_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_base_model_gets_weights_and_newer_ones, fixture_open,
+                                        fixture_close),
         cmocka_unit_test_setup_teardown(base_models_are_there_from_the_start, fixture_open,
                                         fixture_close),
         cmocka_unit_test_setup_teardown(a_name_is_given_once, fixture_open, fixture_close),

@@ -8,9 +8,9 @@
 
 /* --- where a training plan can be cut --------------------------------------------------------- */
 
-static bool param_trains(const struct param *param, const struct plan_options *options)
+bool plan_will_train(const struct plan_options *options, const struct param *param)
 {
-    if (param_is_statistic(param))
+    if (options->mode != PLAN_TRAIN || param_is_statistic(param))
         return false;
     return param->group >= options->frozen_groups ||
            (param_is_norm(param) && options->frozen_norm_trains);
@@ -33,7 +33,7 @@ static bool is_constant(const struct graph *graph, const bool *constant, int i,
     if (node->op == OP_DROPOUT)
         return false;
     for (int k = 0; k < node->n_params; k++)
-        if (param_trains(node->params[k], options))
+        if (plan_will_train(options, node->params[k]))
             return false;
     for (int k = 0; k < node->n_inputs; k++)
         if (!constant[node->inputs[k]])

@@ -128,18 +128,12 @@ void step_param(struct step *step, const struct param *param, enum param_part pa
 
 /* --- making ---------------------------------------------------------------------------------- */
 
-static bool is_frozen(const struct plan *plan, int group)
-{
-    return plan->options.mode == PLAN_INFER || group < plan->options.frozen_groups;
-}
-
 static enum status set_trainable(struct plan *plan, struct err *err)
 {
     enum status status = OK;
     for (int i = 0; i < plan->graph->n_params && !status; i++) {
         struct param *param = plan->graph->params[i];
-        bool norm = param_is_norm(param) && plan->options.frozen_norm_trains;
-        bool trains = !param_is_statistic(param) && (!is_frozen(plan, param->group) || norm);
+        bool trains = plan_will_train(&plan->options, param);
         if (plan->options.dry)
             param->trainable = trains;
         else

@@ -40,6 +40,10 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
                      struct err *err);
 void plan_free(struct plan *plan);
 
+/* Whether a plan of these options trains the parameter: a weight or bias above the frozen groups, or
+ * a norm's wherever frozen norms train. */
+bool plan_will_train(const struct plan_options *options, const struct param *param);
+
 /* Where a training plan of these options can begin instead of at the picture: the one value that
  * leads from what never changes (frozen, batch norm on stored statistics, no dropout) to what
  * trains. NODE_NONE if there is none worth it, with the reason in *why, a clause. */

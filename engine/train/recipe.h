@@ -37,7 +37,9 @@ enum recipe_task {
 struct recipe_stage {
     char name[64];
     int64_t epochs; /* raised until there are min_steps */
+    int64_t asked_epochs, min_steps;
     int64_t steps_per_epoch;
+    bool batch_auto;          /* "batch_size": "auto" */
     int64_t batch;            /* what the spec asked for, lowered to what there is to train on */
     int64_t size;             /* image side */
     int64_t n_train, n_valid; /* items of its sample */
@@ -116,7 +118,12 @@ void recipe_rates(const struct recipe_stage *stage, int n_groups, int64_t step, 
 int64_t recipe_total_steps(const struct recipe *recipe);
 
 /* "batch_size": "auto" for so many training items: the power of two in 8..64 not above n/20. */
+#define RECIPE_SMALLEST_AUTO 8
+#define RECIPE_LARGEST_AUTO  64
 int64_t recipe_auto_batch(int64_t n_train);
+
+/* Lowers the stage's batch to at most `most`, and what follows from it: steps, epochs. */
+enum status recipe_lower_batch(struct recipe_stage *stage, int64_t most, struct err *err);
 
 /* "augment" of a job or a stage: "none", or an object with the numbers of augment.h. */
 void recipe_augment(struct augment_options *augment, const struct json *json);

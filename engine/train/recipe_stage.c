@@ -6,14 +6,12 @@
 #include "engine/train/recipe.h"
 
 #define DEFAULT_BATCH       64
-#define SMALLEST_AUTO       8
-#define LARGEST_AUTO        64
 #define AUTO_STEPS_AN_EPOCH 20
 
 int64_t recipe_auto_batch(int64_t n_train)
 {
-    int64_t batch = SMALLEST_AUTO;
-    while (batch < LARGEST_AUTO && 2 * batch * AUTO_STEPS_AN_EPOCH <= n_train)
+    int64_t batch = RECIPE_SMALLEST_AUTO;
+    while (batch < RECIPE_LARGEST_AUTO && 2 * batch * AUTO_STEPS_AN_EPOCH <= n_train)
         batch *= 2;
     return batch;
 }
@@ -101,36 +99,43 @@ static enum status count_items(const struct recipe *recipe, struct recipe_stage 
 
 /* --- Steps --- */
 
-static enum status parse_batch(struct recipe_stage *stage, const struct json *batch,
-                               struct err *err)
+/* Of a batch: its steps an epoch, and the epochs that take min_steps. */
+static enum status count_steps(struct recipe_stage *stage, struct err *err)
 {
-    stage->batch = json_type(batch) == JSON_STRING ? recipe_auto_batch(stage->n_train)
-                                                   : (int64_t)json_as_number(batch, DEFAULT_BATCH);
-    stage->batch = stage->batch < stage->n_train ? stage->batch : stage->n_train;
-    if (stage->batch < 2)
-        return err_at(err, E_INVALID, "/batch_size",
-                      "A batch of one item cannot train batch norm: use a batch_size of 2 or "
-                      "more, and at least 2 training items.");
     stage->steps_per_epoch = stage->n_train / stage->batch;
-    return OK;
-}
-
-static enum status parse_epochs(struct recipe_stage *stage, const struct json *json,
-                                struct err *err)
-{
-    int64_t min_steps = json_integer(json, "min_steps", 0);
-    int64_t needed = (min_steps + stage->steps_per_epoch - 1) / stage->steps_per_epoch;
-    stage->epochs = json_integer(json, "epochs", 1);
+    int64_t needed = (stage->min_steps + stage->steps_per_epoch - 1) / stage->steps_per_epoch;
     if (needed > RECIPE_MAX_EPOCHS)
         return err_at(err, E_INVALID, "/min_steps",
                       "The stage has %lld steps an epoch, so that min_steps %lld would take %lld "
                       "epochs: at most %d are allowed.",
-                      (long long)stage->steps_per_epoch, (long long)min_steps, (long long)needed,
-                      RECIPE_MAX_EPOCHS);
-    stage->epochs = stage->epochs > needed ? stage->epochs : needed;
+                      (long long)stage->steps_per_epoch, (long long)stage->min_steps,
+                      (long long)needed, RECIPE_MAX_EPOCHS);
+    stage->epochs = stage->asked_epochs > needed ? stage->asked_epochs : needed;
     stage->schedule.steps = stage->epochs * stage->steps_per_epoch;
     stage->schedule.steps_per_epoch = stage->steps_per_epoch;
     return OK;
+}
+
+enum status recipe_lower_batch(struct recipe_stage *stage, int64_t most, struct err *err)
+{
+    stage->batch = stage->batch < most ? stage->batch : most;
+    return count_steps(stage, err);
+}
+
+static enum status parse_steps(struct recipe_stage *stage, const struct json *json,
+                               const struct json *batch, struct err *err)
+{
+    stage->batch_auto = json_type(batch) == JSON_STRING;
+    stage->batch = stage->batch_auto ? recipe_auto_batch(stage->n_train)
+                                     : (int64_t)json_as_number(batch, DEFAULT_BATCH);
+    stage->batch = stage->batch < stage->n_train ? stage->batch : stage->n_train;
+    stage->asked_epochs = json_integer(json, "epochs", 1);
+    stage->min_steps = json_integer(json, "min_steps", 0);
+    if (stage->batch < 2)
+        return err_at(err, E_INVALID, "/batch_size",
+                      "A batch of one item cannot train batch norm: use a batch_size of 2 or "
+                      "more, and at least 2 training items.");
+    return count_steps(stage, err);
 }
 
 /* --- Rates --- */
@@ -196,10 +201,10 @@ enum status recipe_stage_init(const struct recipe *recipe, struct recipe_stage *
     if (status == OK)
         status = count_items(recipe, stage, json, spec, pack, split, err);
     if (status == OK)
-        status = parse_batch(stage, own_or_jobs(json, spec, "batch_size"), err);
-    if (status == OK)
         status = parse_rates(stage, json_get(json, "lr"), n_groups, err);
     if (status == OK)
         status = schedule_parse(json_get(json, "schedule"), recipe->form, &stage->schedule, err);
-    return status == OK ? parse_epochs(stage, json, err) : status;
+    if (status == OK)
+        status = parse_steps(stage, json, own_or_jobs(json, spec, "batch_size"), err);
+    return status;
 }

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "engine/train/stage_plans.h"
+
 static void close_plans(struct stage *stage)
 {
     plan_free(stage->train_plan);
@@ -11,37 +13,19 @@ static void close_plans(struct stage *stage)
     stage->train_plan = stage->valid_plan = stage->prefix_plan = NULL;
 }
 
-/* Cuts the network where its frozen part ends, if that may be cached. */
-static enum status open_prefix(struct stage *stage, const struct run *run,
-                               struct plan_options *train, struct err *err)
-{
-    stage->cut = feature_cache_cut(run->graph, train, &run->recipe.mix, &stage->why_not);
-    if (stage->cut == NODE_NONE)
-        return OK;
-    struct plan_options prefix = feature_cache_prefix(train, stage->cut);
-    train->input_node = stage->cut;
-    return plan_new(run->graph, &prefix, &stage->prefix_plan, err);
-}
-
 enum status stage_open_plans(struct stage *stage, const struct run *run, int64_t index, bool cached,
                              struct err *err)
 {
     const struct recipe_stage *recipe = &run->recipe.stages[index];
-    struct plan_options options = {
-        .mode = PLAN_TRAIN,
-        .batch = recipe->batch,
-        .height = recipe->size,
-        .width = recipe->size,
-        .frozen_groups = recipe->frozen_groups,
-        .frozen_norm_trains = run->recipe.frozen_norm_trains,
-    };
-    *stage = (struct stage){.cut = NODE_NONE};
-    enum status status = cached ? open_prefix(stage, run, &options, err) : OK;
+    struct stage_plans plans = stage_plans(&run->recipe, recipe, run->graph, cached);
+    enum status status = OK;
+    *stage = (struct stage){.cut = plans.cut, .why_not = plans.why_not};
+    if (plans.cut != NODE_NONE)
+        status = plan_new(run->graph, &plans.prefix, &stage->prefix_plan, err);
     if (status == OK)
-        status = plan_new(run->graph, &options, &stage->train_plan, err);
-    options.mode = PLAN_INFER;
+        status = plan_new(run->graph, &plans.train, &stage->train_plan, err);
     if (status == OK && recipe->n_valid > 0)
-        status = plan_new(run->graph, &options, &stage->valid_plan, err);
+        status = plan_new(run->graph, &plans.valid, &stage->valid_plan, err);
     return status;
 }
 

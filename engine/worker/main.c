@@ -5,6 +5,7 @@
  * wrong usage. The folder a verb writes to is locked for as long as the process lives, so that two
  * engines never work on one job. */
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@
 
 #define SANDBOX_FLAG "--sandbox"
 
-static const struct verb *const verbs[] = {&verb_ingest, &verb_import, &verb_train, &verb_predict,
-                                           &verb_export, &verb_synth,  &verb_bench};
+static const struct verb *const verbs[] = {&verb_ingest,  &verb_import, &verb_plan,  &verb_train,
+                                           &verb_predict, &verb_export, &verb_synth, &verb_bench};
 
 /* What stands on the command line beside the verb's own flags. */
 struct options {
@@ -250,9 +251,15 @@ static void wait_without_spinning(char **argv)
     }
 }
 
+/* Blocks from this size on are mapped by themselves and go back when they are freed. Left alone,
+ * malloc would soon take parameters and plans of up to 32 MiB from its heap, where what is freed
+ * between two stages leaves holes that no aligned block of the same size fits again. */
+#define MAPPED_BYTES (1 << 20)
+
 int main(int argc, char **argv)
 {
     struct err err = {0};
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     struct options options;
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {

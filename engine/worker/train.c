@@ -3,10 +3,10 @@
  * The trainer (engine/train/trainer.h) knows no wire: here its hooks meet the report. */
 #include <string.h>
 
-#include "api/spec/jobspec.h"
 #include "base/mem.h"
 #include "engine/train/evaluate.h"
 #include "engine/train/trainer.h"
+#include "engine/worker/document.h"
 #include "engine/worker/verb.h"
 
 static void started(void *context, int threads, const char *plan_sha256)
@@ -30,42 +30,29 @@ static enum trainer_request poll_requests(void *context)
     return requests[report_poll(context)];
 }
 
-/* What thawd sends is resolved already and resolves to itself; a spec written by hand may leave out
- * all but the model. */
-static enum status resolve(const struct json *document, struct json **spec, struct err *err)
-{
-    struct json *copy = json_copy(json_get(document, "spec"));
-    if (!json_get(copy, "dataset"))
-        json_set_string(copy, "dataset", "ds_local");
-    enum status status = jobspec_resolve(copy, spec, err);
-    json_free(copy);
-    return status;
-}
-
 static enum status run(struct report *report, const struct json *document, struct err *err)
 {
     struct json *spec = NULL;
-    enum status status = resolve(document, &spec, err);
-    if (status != OK)
-        return status;
+    int threads = 0;
+    enum status status = document_spec(document, &spec, err);
+    if (status == OK)
+        status = document_threads(document, spec, &threads, err);
     struct trainer_options options = {
         .spec = spec,
         .pack = json_string(document, "pack", NULL),
         .index = json_string(document, "index", NULL),
         .weights = json_string(document, "weights", NULL),
         .folder = json_string(document, "out", NULL),
-        .threads = (int)json_integer(document, "threads", json_integer(spec, "threads", 0)),
+        .threads = threads,
     };
     bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
     struct trainer_hooks hooks = {
         .context = report, .started = started, .send = send, .poll = poll_requests};
-    if (!options.weights && !random)
+    if (status == OK && !options.weights && !random)
         status = err_set(err, E_INVALID,
                          "There are no weights to start from: give --weights FILE, or say "
                          "\"weights\": \"random\" in the spec.");
-    else if (options.threads < 0 || options.threads > 1024)
-        status = err_set(err, E_INVALID, "A run takes 1 to 1024 threads, or 0 for all there are.");
-    else
+    if (status == OK)
         status = evaluate_is_task(spec) ? evaluate_run(&options, &hooks, err)
                                         : trainer_run(&options, &hooks, err);
     json_free(spec);

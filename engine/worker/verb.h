@@ -49,7 +49,7 @@ struct verb {
     bool runs_kernels;
 };
 
-extern const struct verb verb_ingest, verb_import, verb_train, verb_predict, verb_export, verb_synth,
-    verb_bench;
+extern const struct verb verb_ingest, verb_import, verb_plan, verb_train, verb_predict, verb_export,
+    verb_synth, verb_bench;
 
 #endif

@@ -1,0 +1,199 @@
+/* plan.c -- the verb `plan`: what a job would do, without doing it.
+ *
+ * Reads the spec, the index and the header of the weights, and leaves out/result.json: {stages (as
+ * schedule.json: engine/train/outline.h), estimate: {peak_memory_bytes, flops_per_step: [one a
+ * stage], steps: [one a stage], batch_size}}. Seconds are for thawd to add, which knows how fast
+ * its machine is. With memory_limit, batches that are "auto" are lowered until the run fits. */
+#include <omp.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "engine/format/model_file.h"
+#include "engine/train/footprint.h"
+#include "engine/train/outline.h"
+#include "engine/worker/document.h"
+#include "engine/worker/verb.h"
+
+/* Everything that a plan is made from. */
+struct planning {
+    const struct json *document;
+    struct json *spec;    /* owned */
+    struct pack *pack;    /* owned */
+    struct split split;   /* owned */
+    struct recipe recipe; /* owned */
+    struct graph *graph;  /* owned; without values */
+    const struct zoo_net *net;
+    int threads;
+};
+
+static enum status open_data(struct planning *p, struct err *err)
+{
+    enum status status = pack_open(json_string(p->document, "pack", NULL),
+                                   json_string(p->document, "index", NULL), &p->pack, err);
+    if (status == OK)
+        status = split_make(p->pack, json_number(p->spec, "valid_fraction", .2),
+                            (uint64_t)json_integer(p->spec, "split_seed", 0), &p->split, err);
+    if (status == OK && pack_n_classes(p->pack) < 2)
+        status = err_set(err, E_INVALID,
+                         "The data set has %u class(es): a classifier needs two or more.",
+                         pack_n_classes(p->pack));
+    return status;
+}
+
+/* The network that a name means, and its graph. */
+static enum status find_net(struct planning *p, const char *name, struct err *err)
+{
+    p->net = zoo_find(name);
+    if (!p->net) {
+        struct buf names;
+        buf_init(&names, 400);
+        zoo_print_names(&names);
+        err_at(err, E_INVALID, "/model", "There is no network \"%.60s\"; there are %s.", name,
+               names.data);
+        buf_deinit(&names);
+        return E_INVALID;
+    }
+    struct zoo_options options = {.head = ZOO_HEAD_V2, .classes = pack_n_classes(p->pack)};
+    p->graph = zoo_build(p->net, &options);
+    return OK;
+}
+
+/* The network is what the weights say they are, and they must have all of its body. */
+static enum status match_weights(struct planning *p, const char *path, struct err *err)
+{
+    struct tensor_source source;
+    struct model_info info;
+    struct model_match match = {0};
+    enum status status = model_file_open(path, &source, &info, err);
+    if (status != OK)
+        return status;
+    status = find_net(p, info.architecture, err);
+    if (status == OK)
+        model_file_match(&source, p->graph, "head.", &match);
+    if (match.n_missing + match.n_misshapen > 0)
+        status = err_at(err, E_INVALID, "/model", "The weights do not fit %s: %s.", p->net->name,
+                        match.problems);
+    tensor_source_close(&source);
+    model_info_deinit(&info);
+    return status;
+}
+
+static enum status open_net(struct planning *p, struct err *err)
+{
+    const char *weights = json_string(p->document, "weights", NULL);
+    return weights ? match_weights(p, weights, err)
+                   : find_net(p, json_string(p->spec, "model", ""), err);
+}
+
+/* What the loss refuses, it refuses before anything runs. */
+static enum status check_loss(const struct planning *p, struct err *err)
+{
+    struct loss loss;
+    if (p->recipe.n_stages == 0)
+        return OK;
+    enum status status =
+        loss_init(&loss, &p->recipe.loss, p->pack, p->split.train, p->split.n_train, err);
+    if (status == OK)
+        loss_deinit(&loss);
+    return status;
+}
+
+static enum status prepare(struct planning *p, struct err *err)
+{
+    enum status status = document_spec(p->document, &p->spec, err);
+    if (status == OK)
+        status = document_threads(p->document, p->spec, &p->threads, err);
+    if (status == OK)
+        status = open_data(p, err);
+    if (status == OK)
+        status = open_net(p, err);
+    if (status == OK)
+        status = recipe_init(&p->recipe, p->spec, p->net, p->pack, &p->split, err);
+    if (status == OK)
+        status = check_loss(p, err);
+    p->threads = p->threads > 0 ? p->threads : omp_get_num_procs();
+    omp_set_num_threads(p->threads);
+    return status;
+}
+
+static void close_all(struct planning *p)
+{
+    recipe_deinit(&p->recipe);
+    graph_free(p->graph);
+    split_deinit(&p->split);
+    pack_close(p->pack);
+    json_free(p->spec);
+}
+
+static struct json *result_of(const struct planning *p, const struct footprint *footprint)
+{
+    const struct recipe *recipe = &p->recipe;
+    int64_t batch = recipe->n_stages > 0 ? 0 : recipe->batch;
+    struct json *result = json_new_object();
+    json_set(result, "stages", outline_stages(recipe, p->graph));
+    struct json *estimate = json_set_object(result, "estimate");
+    json_set_integer(estimate, "peak_memory_bytes", footprint->peak_memory_bytes);
+    struct json *flops = json_set_array(estimate, "flops_per_step");
+    struct json *steps = json_set_array(estimate, "steps");
+    for (int i = 0; i < recipe->n_stages; i++) {
+        json_add_number(flops, footprint->flops_per_step[i]);
+        json_add_number(steps, (double)recipe->stages[i].schedule.steps);
+        batch = recipe->stages[i].batch > batch ? recipe->stages[i].batch : batch;
+    }
+    json_set_integer(estimate, "batch_size", batch);
+    return result;
+}
+
+static enum status write_result(const struct planning *p, const struct json *result,
+                                struct err *err)
+{
+    char *text = json_text(result);
+    char *path = mem_printf("%s/result.json", json_string(p->document, "out", "."));
+    enum status status = fs_write_file(path, text, strlen(text), err);
+    mem_free(path);
+    mem_free(text);
+    return status;
+}
+
+static enum status run(struct report *report, const struct json *document, struct err *err)
+{
+    struct planning p = {.document = document};
+    struct footprint footprint;
+    enum status status = prepare(&p, err);
+    if (status == OK)
+        status = footprint_fit(&p.recipe, pack_n_classes(p.pack), p.threads,
+                               json_integer(document, "memory_limit", 0), &footprint, err);
+    if (status == OK) {
+        struct json *result = result_of(&p, &footprint);
+        status = write_result(&p, result, err);
+        json_free(result);
+    }
+    close_all(&p);
+    if (status == OK) {
+        struct json *header = json_new_object();
+        json_set_string(header, "type", "result");
+        report_send(report, header);
+        json_free(header);
+    }
+    return status;
+}
+
+static const struct verb_flag flags[] = {
+    {"--spec", "spec", FLAG_JSON, "FILE", "job spec", true},
+    {"--pack", "pack", FLAG_INPUT, "FILE", "the data set's pack", true},
+    {"--index", "index", FLAG_INPUT, "FILE", "and its index", true},
+    {"--weights", "weights", FLAG_INPUT, "FILE", "weights to start from", false},
+    {"--out", "out", FLAG_OUTPUT, "FOLDER", "for result.json", true},
+    {"--threads", "threads", FLAG_INTEGER, "N", "that the run would have (all cores)", false},
+    {"--memory-limit", "memory_limit", FLAG_INTEGER, "BYTES", "that the run must fit", false},
+};
+
+const struct verb verb_plan = {
+    .name = "plan",
+    .summary = "says what a job would do: stages, schedule, memory, arithmetic",
+    .flags = flags,
+    .n_flags = ARRAY_LEN(flags),
+    .run = run,
+    .runs_kernels = true,
+};

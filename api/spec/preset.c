@@ -2,7 +2,8 @@
  * other defaults that go with them.
  *
  * auto       the head on cached features of the frozen body until it has had steps enough, then
- *            fine_tune's unfrozen stage. Small sets need steps, not epochs.
+ *            all layers at slice(1e-6, 1e-4). Small sets need steps, not epochs; and a head that
+ *            has learnt its part loses it again at fine_tune's ten times larger rates.
  * lesson1    fastai v1's pets lesson: fit_one_cycle(4), unfreeze,
  *            fit_one_cycle(2, max_lr=slice(1e-6, 1e-4)).
  * fine_tune  fastai v2's Learner.fine_tune. */
@@ -45,23 +46,25 @@ struct preset {
     double defaults[N_PARAMETERS];
     struct recipe_row rows[2];
     struct companions with;
-    int random_epochs; /* from random weights: so many with all layers, none frozen; 0: as ever */
+    int random_epochs;        /* from random weights: so many, none frozen; 0: as ever */
+    struct recipe_row random; /* what all layers do then */
 };
 
 static const struct preset presets[] = {
     {.name = "auto",
      .form = "v2",
-     .meaning = "the head on cached features, at least 150 steps, then all layers as `fine_tune` "
-                "does; from random weights 20 epochs with all layers, nothing frozen",
+     .meaning = "the head on cached features, at least 150 steps, then all layers at "
+                "slice(1e-6, 1e-4); from random weights 20 epochs with all layers, nothing frozen",
      .defaults = {[EPOCHS] = 3,
                   [FREEZE_EPOCHS] = 20,
                   [BASE_LR] = 2e-3,
                   [LR_MULT] = 100,
                   [PCT_START] = .3,
                   [DIV] = 5},
-     .rows = {{-1, FREEZE_EPOCHS, 150, 1, false, .25, 25}, {0, EPOCHS, 0, 2, true, 0, 0}},
+     .rows = {{-1, FREEZE_EPOCHS, 150, 1, false, .25, 25}, {0, EPOCHS, 0, 20, true, 0, 0}},
      .with = {"eval", 1, 0},
-     .random_epochs = 20},
+     .random_epochs = 20,
+     .random = {0, EPOCHS, 0, 2, true, 0, 0}},
     {.name = "fine_tune",
      .form = "v2",
      .meaning = "head alone, then all layers: fastai v2's `fine_tune`",
@@ -152,9 +155,13 @@ struct json *preset_stages(const char *name, const struct json *spec)
     for (int i = 0; i < N_PARAMETERS; i++)
         values[i] = json_number(spec, preset_parameters[i], values[i]);
     struct json *stages = json_new_array();
-    for (size_t i = 0; i < ARRAY_LEN(preset->rows); i++)
-        if (values[preset->rows[i].epochs] > 0)
-            add_stage(stages, &preset->rows[i], preset, values);
+    for (size_t i = 0; i < ARRAY_LEN(preset->rows); i++) {
+        const struct recipe_row *row = &preset->rows[i];
+        if (row->freeze_to == 0 && is_random(preset, spec))
+            row = &preset->random;
+        if (values[row->epochs] > 0)
+            add_stage(stages, row, preset, values);
+    }
     return stages;
 }
 

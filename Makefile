@@ -63,7 +63,7 @@ SEES_engine/worker := $(SEES_engine)
 
 LIBS_base   := -lcjson -lnettle -lm
 LIBS_store  := -lsqlite3
-LIBS_server := -lmicrohttpd
+LIBS_server := -lmicrohttpd -lcurl
 LIBS_engine := -ldnnl -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lz -lseccomp -fopenmp -lm
 
 MAINS   := server/main.c engine/worker/main.c
@@ -108,6 +108,7 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 
 # static.c takes the files of web/ in by the assembler, which -MMD does not see.
 $(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
+$(OUT)/obj/engine/worker/bundle.o: $(wildcard engine/worker/bundle/*)
 
 define archive_rule
 $(call archive,$1): $(call objects,$(call sources,$1)) $(OUT)/sources

@@ -92,6 +92,9 @@ struct ports {
     void (*plan)(void *supervisor, const struct plan_ask *ask);     /* never waits */
     void (*export)(void *supervisor, const struct export_ask *ask); /* never waits */
 
+    void *puller;
+    void (*pull)(void *puller); /* a base model's row asks for its weights; never waits */
+
     void *predictor;
     void (*predict)(void *predictor, const struct predict_ask *ask); /* never waits */
 };

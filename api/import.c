@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 #include "api/imagenet1k.h"
 #include "api/list.h"
+#include "api/pull.h"
 #include "api/render.h"
 #include "base/fs.h"
 
@@ -197,6 +198,8 @@ enum status models_post(struct app *app, const struct request *request, struct r
     const struct upload *weights, *names;
     struct json *classes = NULL;
     const char *name = request_value(request, "name");
+    if (request->body == BODY_JSON)
+        return pull_post(app, request, reply, err);
     enum status status = find_files(request, &weights, &names, err);
     if (!status)
         status = check_name(name, err);

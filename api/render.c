@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/base_models.h"
 
 static void set_time(struct json *object, const char *key, int64_t ms)
 {
@@ -146,6 +147,20 @@ struct json *render_event(const struct event_row *row)
     return object;
 }
 
+/* What a base model's weights are published as; null for every other model. */
+static void set_published(struct json *object, const struct model_row *row)
+{
+    const struct base_model *base = base_model_find(row->architecture);
+    if (strcmp(row->origin, "base") != 0 || !base || !base->file) {
+        json_set_null(object, "published");
+        return;
+    }
+    struct json *published = json_set_object(object, "published");
+    json_set_string(published, "file", base->file);
+    json_set_integer(published, "bytes", (int64_t)(base->mebibytes * (1 << 20)));
+    json_set_number(published, "accuracy", base->accuracy);
+}
+
 struct json *render_model(const struct model_row *row)
 {
     struct json *object = json_new_object();
@@ -156,6 +171,9 @@ struct json *render_model(const struct model_row *row)
     json_set_string(object, "architecture", row->architecture);
     json_set_string(object, "origin", row->origin);
     json_set_bool(object, "available", row->available);
+    set_column(object, "progress", row->progress);
+    set_column(object, "error", row->error);
+    set_published(object, row);
     json_set_string(object, "job", row->job);
     json_set_string(object, "dataset", row->dataset);
     set_column(object, "classes", row->classes);

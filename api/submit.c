@@ -58,11 +58,17 @@ static enum status no_weights(const struct model_row *row, struct err *err)
                       "%s has no pretrained weights: say \"weights\": \"random\" to train it from "
                       "nothing, or name a model that a job made of it.",
                       row->name);
-    return err_at(err, E_INVALID, "/model",
-                  "The weights of %s are not here yet: import a file of them with POST "
-                  "/v1/models?name=my-%s&architecture=%s and name that model, or say \"weights\": "
-                  "\"random\" to train it from nothing.",
-                  row->name, row->name, row->architecture);
+    if (row->progress)
+        return err_at(err, E_INVALID, "/model",
+                      "The weights of %s are on their way: GET /v1/models/%s says how far they "
+                      "are; submit the job when it is available.",
+                      row->name, row->name);
+    return err_at(
+        err, E_INVALID, "/model",
+        "The weights of %s are not here yet: POST /v1/models {\"pull\": \"%s\"} downloads "
+        "them; or import a file of them with POST /v1/models?name=my-%s&architecture=%s "
+        "and name that model; or say \"weights\": \"random\" to train it from nothing.",
+        row->name, row->name, row->name, row->architecture);
 }
 
 static enum status start_from_model(struct store *store, const char *name, bool random,

@@ -41,6 +41,8 @@ static const struct setting settings[] = {
      "largest upload; K, M, G and T count in 1024s"},
     {"--min-free", BYTES, AT(min_free), "256M", 0, 1024 * TIB, "SIZE",
      "disk space that uploads and jobs leave free"},
+    {"--pull-base", TEXT, AT(pull_base), "https://download.pytorch.org/models/", 0, 0, "URL",
+     "where the published weights of base models are: theirs, or a mirror's with the same names"},
     {"--max-streams", INTEGER, AT(max_streams), "256", 1, 10000, "N",
      "event streams open at the same time"},
     {"--max-connections", INTEGER, AT(max_connections), "1024", 16, 20000, "N",
@@ -257,6 +259,23 @@ static void read_allowed_hosts(struct config *config, struct arena *arena)
     }
 }
 
+/* The files' names are appended to it. */
+static enum status read_pull_base(struct config *config, struct arena *arena, struct err *err)
+{
+    const char *url = config->pull_base;
+    size_t len = strlen(url);
+    bool https = strncmp(url, "https://", 8) == 0 && len > 8;
+    bool http = strncmp(url, "http://", 7) == 0 && len > 7;
+    if ((!https && !http) || strpbrk(url, " ?#\"<>"))
+        return err_set(err, E_INVALID,
+                       "--pull-base is \"%.200s\"; it takes an address such as "
+                       "https://mirror.example/models/.",
+                       url);
+    if (url[len - 1] != '/')
+        config->pull_base = arena_printf(arena, "%s/", url);
+    return OK;
+}
+
 bool config_is_public(const struct config *config)
 {
     return strncmp(config->host, "127.", 4) != 0 && strcmp(config->host, "::1") != 0;
@@ -274,6 +293,8 @@ enum status config_read(struct config *config, struct arena *arena, int argc, ch
     if (!status && !*config->data)
         status = err_set(err, E_INVALID, "--data is empty; it takes the path of a folder.");
     if (!status)
+        status = read_pull_base(config, arena, err);
+    if (!status)
         read_allowed_hosts(config, arena);
     if (!status && config->max_streams > config->max_connections - 16)
         status = err_set(err, E_INVALID,
@@ -290,8 +311,11 @@ enum status config_read(struct config *config, struct arena *arena, int argc, ch
 
 void config_print_help(struct buf *out)
 {
-    buf_puts(out, "thawd: an HTTP service that fine-tunes pretrained networks.\n\n"
-                  "usage: thawd [--flag value]...\n\n");
+    buf_puts(out,
+             "thawd: an HTTP service that fine-tunes pretrained networks.\n\n"
+             "usage: thawd [--flag value]...\n"
+             "       thawd pull [NAME [--flag value]...]   downloads a base model's weights, or\n"
+             "                                             lists those that are published\n\n");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const struct setting *setting = &settings[i];
         buf_printf(out, "  %s%s%s\n      %s\n", setting->flag, setting->value_name ? " " : "",

@@ -17,7 +17,8 @@ struct config {
     const char *host; /* of --listen: an IP address in numbers, without brackets */
     int port;         /* 0: any free one */
     const char *data;
-    const char *engine; /* path of thaw-engine; "" is the one beside thawd */
+    const char *pull_base; /* where published weights come from; ends with / */
+    const char *engine;    /* path of thaw-engine; "" is the one beside thawd */
     int64_t max_jobs, threads, max_upload, min_free, max_streams, max_connections;
     const char *sandbox, *log_level; /* one of the table's choices each */
     bool insecure;

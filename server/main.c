@@ -1,6 +1,6 @@
 /* main.c -- thawd: starts the parts in order, waits for a signal, stops them in reverse.
  *
- *     listener -> store -> spool, hub -> supervisor, predictor -> http
+ *     listener -> store -> spool, hub -> supervisor, puller, predictor -> http
  *
  * Going down, http is drained first (no handler runs any more), then supervisor and predictor
  * answer what they promised, then http sends that and closes, then the rest follows. */
@@ -21,6 +21,9 @@
 #include "server/hub.h"
 #include "server/listen.h"
 #include "server/predictor.h"
+#include "server/pull_command.h"
+#include "server/pull_fetch.h"
+#include "server/puller.h"
 #include "server/static.h"
 #include "server/supervisor.h"
 #include "server/upload.h"
@@ -40,6 +43,7 @@ struct daemon {
     struct app app;
     const char *engine;
     struct supervisor *supervisor;
+    struct puller *puller;
     struct predictor *predictor;
     struct spool *spool;
     struct hub *hub;
@@ -74,7 +78,8 @@ static void describe_engine(struct daemon *daemon)
         log_event(LOG_WARN, "main", "the engine does not answer", "error=%s",
                   log_quote(quoted, sizeof(quoted), err.detail));
     daemon->app.libraries_json =
-        arena_printf(&daemon->arena, "{\"libmicrohttpd\":\"%s\"}", http_library_version());
+        arena_printf(&daemon->arena, "{\"libmicrohttpd\":\"%s\",\"libcurl\":\"%s\"}",
+                     http_library_version(), fetch_library_version());
 }
 
 /* Which vector instructions the engine says it has; NULL when it does not answer. */
@@ -114,6 +119,15 @@ static enum status start_workers(struct daemon *daemon, struct err *err)
         .log = arena_printf(&daemon->arena, "%s/predict.log", daemon->app.data),
     };
     enum status status = supervisor_start(&supervisor, &daemon->supervisor, err);
+    const struct pull pull = {
+        .store = daemon->app.store,
+        .base_url = config->pull_base,
+        .min_free = (uint64_t)config->min_free,
+        .supervisor = daemon->supervisor,
+        .import = supervisor_import,
+    };
+    if (!status)
+        status = puller_start(&pull, &daemon->puller, err);
     if (!status)
         status = predictor_start(&predictor, &daemon->predictor, err);
     daemon->app.ports = (struct ports){
@@ -122,6 +136,8 @@ static enum status start_workers(struct daemon *daemon, struct err *err)
         .import = supervisor_import,
         .plan = supervisor_plan,
         .export = supervisor_export,
+        .puller = daemon->puller,
+        .pull = puller_ring,
         .predictor = daemon->predictor,
         .predict = predictor_ask,
     };
@@ -149,6 +165,8 @@ static enum status start(struct daemon *daemon, struct err *err)
     const struct config *config = &daemon->config;
     struct app *app = &daemon->app;
     enum status status = find_engine(daemon, err);
+    if (!status)
+        status = fetch_begin(err);
     /* Before the data directory is made: a port in use leaves nothing behind. Whoever connects
      * meanwhile waits in the backlog. */
     if (!status)
@@ -179,8 +197,10 @@ static void stop(struct daemon *daemon)
 {
     if (daemon->http)
         http_drain(daemon->http);
+    puller_close(daemon->puller);
     if (daemon->supervisor)
         supervisor_stop(daemon->supervisor);
+    puller_stop(daemon->puller);
     if (daemon->predictor)
         predictor_stop(daemon->predictor);
     http_stop(daemon->http);
@@ -265,7 +285,7 @@ static int print_help(void)
 
 static int complain(const struct err *err)
 {
-    fprintf(stderr, "thawd: %s\n", err->detail);
+    fprintf(stderr, "thawd: %s%s%s\n", err->detail, err->hint[0] ? " " : "", err->hint);
     return EXIT_FAILURE;
 }
 
@@ -284,13 +304,34 @@ static int run(struct daemon *daemon)
     return status ? complain(&err) : EXIT_SUCCESS;
 }
 
+/* thawd pull [NAME [--flag value]...]: the flags are the server's. */
+static int run_pull(struct daemon *daemon, int argc, char **argv)
+{
+    struct err err = {0};
+    const char *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+    int taken = name ? 2 : 1;
+    umask(077);
+    log_set_level(LOG_ERROR);
+    enum status status =
+        config_read(&daemon->config, &daemon->arena, argc - taken, argv + taken, getenv, &err);
+    if (!status && daemon->config.help)
+        return print_help();
+    if (!status && name)
+        status = find_engine(daemon, &err);
+    if (!status)
+        status = pull_command(name, &daemon->config, daemon->engine, &err);
+    return status ? complain(&err) : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon daemon = {.listener = -1};
     struct err err = {0};
     int code = EXIT_SUCCESS;
     arena_init(&daemon.arena);
-    if (config_read(&daemon.config, &daemon.arena, argc, argv, getenv, &err))
+    if (argc > 1 && strcmp(argv[1], "pull") == 0)
+        code = run_pull(&daemon, argc, argv);
+    else if (config_read(&daemon.config, &daemon.arena, argc, argv, getenv, &err))
         code = complain(&err);
     else if (daemon.config.help)
         code = print_help();

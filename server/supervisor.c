@@ -31,8 +31,10 @@
 
 static void look(struct supervisor *supervisor)
 {
-    ingest_look(supervisor);
     import_look(supervisor);
+    if (supervisor->imports_only)
+        return;
+    ingest_look(supervisor);
     plan_look(supervisor);
     export_look(supervisor);
     train_look(supervisor);
@@ -189,6 +191,7 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     int most = (int)(MAX_WORKS - MAX_INGESTS - 6);
     supervisor->store = options->store;
+    supervisor->imports_only = options->imports_only;
     supervisor->engine = mem_strdup(options->engine);
     supervisor->sandbox = options->sandbox ? mem_strdup(options->sandbox) : NULL;
     supervisor->max_jobs = options->max_jobs < 1      ? 1
@@ -233,7 +236,7 @@ enum status supervisor_start(const struct supervisor_options *options, struct su
     enum status status = OK;
     if (supervisor->wake_fd < 0)
         status = err_errno(err, "The supervisor's wake-up descriptor cannot be made");
-    if (status == OK)
+    if (status == OK && !options->imports_only)
         status = recover(supervisor, err);
     if (status == OK)
         status = start_threads(supervisor, err);

@@ -55,6 +55,7 @@ struct supervisor_options {
     const char *sandbox; /* "auto", "require", "off" */
     const char *isa;     /* the engine's vector instructions; NULL: unknown */
     uint64_t min_free;   /* bytes of disk that jobs leave free */
+    bool imports_only;   /* nothing is recovered or started from the rows: imports alone */
     int max_jobs;        /* train children at once */
     int threads;         /* of one train child; 0: the online CPUs */
     double stop_seconds; /* how long a stop waits for checkpoints; 0: 5 */

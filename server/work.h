@@ -77,6 +77,7 @@ struct supervisor {
     char *engine, *sandbox, *isa; /* owned */
     char *machine;                /* owned; the processor's name */
     uint64_t memory_limit, min_free;
+    bool imports_only;
     int max_jobs, threads;
     double stop_seconds;
 

@@ -36,8 +36,8 @@ def libraries():
     """The libraries that the programs load, in Debian's version without Debian's own suffix."""
     rows = ["| package | version |", "|---|---|"]
     for line in (ROOT / "packages.txt").read_text().splitlines():
-        if line.startswith("run "):
-            package = line.split()[1]
+        package = line.split()[1] if line.startswith("run ") else ""
+        if package.startswith(("lib", "zlib")):
             version = output("dpkg-query", "-W", "-f", "${Version}", package)
             version = re.sub(r"^\d+:|([+-]dfsg|[.]dfsg)?-[^-]*$", "", version)
             version = re.sub(r"[.+]dfsg$", "", version)

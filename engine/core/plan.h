@@ -40,8 +40,8 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
                      struct err *err);
 void plan_free(struct plan *plan);
 
-/* Whether a plan of these options trains the parameter: a weight or bias above the frozen groups, or
- * a norm's wherever frozen norms train. */
+/* Whether a plan of these options trains the parameter: a weight or bias above the frozen groups,
+ * or a norm's wherever frozen norms train. */
 bool plan_will_train(const struct plan_options *options, const struct param *param);
 
 /* Where a training plan of these options can begin instead of at the picture: the one value that

@@ -38,8 +38,9 @@ WALLS = {
 # The C library's and the kernel's, free for all; what is in neither table is refused.
 SYSTEM = set("""
     arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h float.h grp.h immintrin.h inttypes.h
-    limits.h locale.h math.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h pwd.h regex.h
-    sched.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h
+    limits.h locale.h malloc.h math.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h pwd.h
+    regex.h sched.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h
+    stdint.h
     stdio.h stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h
     sys/prctl.h sys/ptrace.h sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h
     sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h sys/un.h sys/vfs.h sys/wait.h

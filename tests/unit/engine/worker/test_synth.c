@@ -92,10 +92,10 @@ static void an_archive_holds_every_picture_that_was_asked_for(void **state)
                      OK);
     assert_int_equal(count_members("x.zip"), 4 * 5);
     assert_false(exists("x.zip.part"));
-    assert_int_equal(SYNTH("new/y.tar.gz", "--set", "textures", "--per-class", "1", "--valid", "0",
+    assert_int_equal(SYNTH("y.tar.gz", "--set", "textures", "--per-class", "1", "--valid", "0",
                            "--size", "16", "--format", "png"),
                      OK);
-    assert_int_equal(count_members("new/y.tar.gz"), 9);
+    assert_int_equal(count_members("y.tar.gz"), 9);
 }
 
 static void a_folder_is_laid_out_by_split_and_class(void **state)
@@ -121,6 +121,8 @@ static void what_cannot_be_drawn_is_said_before_anything_is_written(void **state
     assert_int_equal(SYNTH("x.zip", "--format", "gif"), E_INVALID);
     assert_int_equal(SYNTH("..", "--set", "b"), E_INVALID);
     assert_non_null(strstr(err.detail, "names no file"));
+    assert_int_not_equal(SYNTH("new/x.zip", "--set", "b"), OK);
+    assert_false(exists("new"));
     assert_false(exists("x.zip"));
 }
 

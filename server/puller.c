@@ -12,8 +12,9 @@
 #include "server/work.h"
 #include "store/pulls.h"
 
-#define ROW_SECONDS 0.5 /* between two writes of a row's progress */
-#define TELL_SHARES 20  /* events of one download, at most */
+#define ROW_SECONDS       0.5 /* between two writes of a row's progress */
+#define ROW_RETRY_SECONDS 2
+#define TELL_SHARES       20 /* events of one download, at most */
 
 struct puller {
     struct pull pull;
@@ -95,6 +96,7 @@ static void leave(void *context)
 /* --- The thread --------------------------------------------------------------------------------
  */
 
+/* The row says so, and is written again and again while that fails (a full disk). */
 static void fail(struct puller *puller, const char *id, const struct err *err)
 {
     char quoted[1024];
@@ -102,9 +104,9 @@ static void fail(struct puller *puller, const char *id, const struct err *err)
     char *error = work_error_json(err);
     log_event(LOG_WARN, "pull", "failed", "model=%s error=%s", id,
               log_quote(quoted, sizeof quoted, err->detail));
-    if (pull_fail(puller->pull.store, id, error, &unwritten) != OK)
-        log_event(LOG_ERROR, "pull", "the failure cannot be written", "error=%s",
-                  log_quote(quoted, sizeof quoted, unwritten.detail));
+    while (pull_fail(puller->pull.store, id, error, &unwritten) != OK &&
+           pause_before(puller, ROW_RETRY_SECONDS, &unwritten))
+        unwritten = (struct err){0};
     mem_free(error);
 }
 

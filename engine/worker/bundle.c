@@ -66,7 +66,7 @@ static void print_preprocessing(const struct model_info *info, struct buf *out)
     json_set_string(how, "crop", "center");
     add_triple(how, "mean", info->mean);
     add_triple(how, "std", info->std);
-    json_set_string(how, "probabilities", "softmax");
+    json_set_string(how, "probabilities", model_info_is_multilabel(info) ? "sigmoid" : "softmax");
     json_print(how, out);
     buf_puts(out, "\n");
     json_free(how);

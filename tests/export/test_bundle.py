@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("cv2")
 pytest.importorskip("numpy")
 
-from engine import ENGINE, done, probabilities, shared  # noqa: E402
+from engine import ENGINE, done, probabilities, safetensors, shared  # noqa: E402
 
 MEMBERS = {"model.onnx", "model.safetensors", "classes.txt", "preprocessing.json", "predict.py",
            "README.txt"}
@@ -67,6 +67,22 @@ def test_predict_py_says_what_we_say_of_real_photos(bundle, without):
         assert abs(found["predictions"][0]["probability"] - expected[best]) < .03
         if expected[best] - second > .03:
             assert found["predictions"][0]["label"] == best
+
+
+def test_a_model_of_several_labels_says_yes_or_no_to_each(bundle, tmp_path):
+    weights, _ = bundle
+    tensors, metadata = safetensors.load(weights)
+    lineage = {**json.loads(metadata["lineage"]), "task": "image_multilabel"}
+    safetensors.save(tmp_path / "m", tensors, {**metadata, "lineage": json.dumps(lineage)})
+    done("export", "--weights", tmp_path / "m", "--format", "bundle", "--out", tmp_path)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as file:
+        file.extractall(tmp_path / "unpacked")
+    photos = sorted(shared("images/imagenet20").glob("*.JPEG"))[:3]
+    ours = probabilities(tmp_path / "m", photos)
+    for found, expected in zip(predict(tmp_path / "unpacked", photos, "onnxruntime"), ours):
+        assert sum(p["probability"] for p in found["predictions"]) > 1.5
+        for p in found["predictions"]:
+            assert abs(p["probability"] - expected[p["label"]]) < .03
 
 
 def test_a_bundle_is_the_same_each_time(bundle, tmp_path):

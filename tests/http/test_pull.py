@@ -288,6 +288,34 @@ def test_a_full_disk_is_said_before_anything_is_asked(serve, mirror):
     assert mirror.asked == []
 
 
+def test_a_disk_that_fills_meanwhile_is_said_and_the_part_kept(serve, mirror, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "none", folder],
+                      capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        mirror.pace = .2
+        server = serve()
+        pull(server)
+        wait_for(lambda: part(server).exists() and part(server).stat().st_size, bool)
+        filler = folder / "pulls" / "filler"
+        with open(filler, "wb", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(1 << 16))
+        wait_for(lambda: server.log, lambda log: "msg=failed" in log or "No space left" in log)
+        filler.unlink()
+        model = settled(server)
+        assert model["error"]["code"] == "no_space" and not model["available"]
+        size, mirror.pace = part(server).stat().st_size, 0
+        assert size > 0 and pull(server).status_code == 202
+        assert settled(server)["available"]
+        assert mirror.ranges()[-1] == f"bytes={size}-"
+        finish(server)
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
 # --- thawd pull
 
 

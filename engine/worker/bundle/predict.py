@@ -57,12 +57,18 @@ def network(path):
         return lambda batch: [net.setInput(batch), net.forward()][1]
 
 
+def probabilities(logits):
+    """One choice among all classes, or a yes or no for each of them."""
+    if HOW["probabilities"] == "sigmoid":
+        return 1 / (1 + np.exp(-logits))
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
+
+
 def main():
     run = network(str(HERE / "model.onnx"))
     for path in sys.argv[1:]:
-        logits = run(prepare(read(path)))[0].astype(np.float64)
-        odds = np.exp(logits - logits.max())
-        chances = odds / odds.sum()
+        chances = probabilities(run(prepare(read(path)))[0].astype(np.float64))
         best = [{"label": CLASSES[i], "probability": float(chances[i])}
                 for i in np.argsort(-chances)[:5]]
         print(json.dumps({"picture": path, "predictions": best}, ensure_ascii=False))

@@ -89,7 +89,7 @@ class Server:
         dataset = dataset or self.dataset()["id"]
         reply = self.post("/v1/jobs", json={
             "dataset": dataset, "model": "thaw-small", "weights": "random",
-            "metadata": {"script": json.dumps(script or {})}, **spec})
+            "preset": "fine_tune", "metadata": {"script": json.dumps(script or {})}, **spec})
         assert reply.status_code == 202, reply.text
         return reply.json()
 

@@ -12,7 +12,8 @@ from troubles import events
 
 def spec(server, script=None, **more):
     return {"dataset": more.pop("dataset", None) or server.dataset()["id"], "model": "thaw-small",
-            "weights": "random", "metadata": {"script": json.dumps(script or {})}, **more}
+            "weights": "random", "preset": "fine_tune",
+            "metadata": {"script": json.dumps(script or {})}, **more}
 
 
 def post(server, script=None, query="", **more):

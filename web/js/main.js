@@ -43,7 +43,7 @@ function drawSteps() {
   const steps = [
     ["Upload pictures", `curl -F file=@photos.zip -F name=photos ${at}/v1/datasets`],
     ["Import weights", `curl --data-binary @resnet34.pth '${at}/v1/models?name=resnet34-imagenet&architecture=resnet34&classes=imagenet1k'`],
-    ["Train", `curl ${at}/v1/jobs -d '{"dataset":"ds_...","model":"resnet34-imagenet","preset":"fine_tune","epochs":3}'`],
+    ["Train", `curl ${at}/v1/jobs -d '{"dataset":"ds_...","model":"resnet34-imagenet","epochs":3}'`],
     ["Watch", `curl -N -H 'Accept: text/event-stream' ${at}/v1/jobs/job_.../events`],
     ["Predict", `curl --data-binary @photo.jpg ${at}/v1/models/mdl_.../predict`],
   ];

@@ -11,60 +11,11 @@
 #include "api/spec/jobspec.h"
 #include "base/json.h"
 #include "base/mem.h"
-
-/* The members of a spec beside the two that every spec needs, in JSON with ' for ". */
-static struct json *spec_of(const char *members)
-{
-    char *text =
-        mem_printf("{'dataset':'ds_1','model':'resnet34'%s%s}", *members ? "," : "", members);
-    for (char *p = text; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    struct json *spec = NULL;
-    struct err err = {0};
-    if (json_parse(text, strlen(text), &spec, &err) != OK)
-        fail_msg("%s: %s", text, err.detail);
-    mem_free(text);
-    return spec;
-}
-
-/* Resolves; what comes back has passed, and is the same when resolved again. Free with json_free.
- */
-static struct json *resolve(const char *members)
-{
-    struct json *spec = spec_of(members), *once = NULL, *twice = NULL;
-    struct err err = {0};
-    if (jobspec_resolve(spec, &once, &err) != OK)
-        fail_msg("%s: %s", members, err.detail);
-    if (jobspec_resolve(once, &twice, &err) != OK)
-        fail_msg("%s, resolved twice: %s", members, err.detail);
-    char *a = json_text(once), *b = json_text(twice);
-    assert_string_equal(a, b);
-    mem_free(a);
-    mem_free(b);
-    json_free(spec);
-    json_free(twice);
-    return once;
-}
-
-static void assert_json(const struct json *value, const char *expected)
-{
-    char *text = json_text(value), *quoted = mem_strdup(expected);
-    for (char *p = quoted; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    assert_string_equal(text, quoted);
-    mem_free(text);
-    mem_free(quoted);
-}
+#include "tests/unit/api/spec/specs.h"
 
 /* --- What is refused --- */
 
-static const struct {
-    const char *members;
-    enum status status;
-    const char *pointer, *sentence;
-} refused[] = {
+static const struct refusal refused[] = {
     {"'epoch':3", E_SYNTAX, "/epoch",
      "\"epoch\" is not a field of the job spec: did you mean \"epochs\"?"},
     {"'Epochs':3", E_SYNTAX, "/Epochs", "did you mean \"epochs\"?"},
@@ -204,17 +155,8 @@ static const struct {
 static void what_breaks_a_rule_is_refused_with_its_sentence(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        struct json *spec = spec_of(refused[i].members), *resolved = NULL;
-        struct err err = {0};
-        enum status status = jobspec_resolve(spec, &resolved, &err);
-        if (status != refused[i].status || strcmp(err.pointer, refused[i].pointer) != 0 ||
-            !strstr(err.detail, refused[i].sentence))
-            fail_msg("%s\n  status %s, pointer %s: %s", refused[i].members, status_name(status),
-                     err.pointer, err.detail);
-        assert_null(resolved);
-        json_free(spec);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        assert_refused(&refused[i]);
 }
 
 static void a_misspelt_choice_names_the_nearest(void **state)
@@ -282,121 +224,7 @@ static void too_much_of_anything_is_refused(void **state)
     json_free(spec);
 }
 
-/* --- What is filled in --- */
-
-/* A resolved "augment" whose flip has that probability. */
-#define AUGMENT(flip)                                                                              \
-    "{'min_scale':0.35,'flip':" flip ",'flip_vertical':false,'rotate':0,'zoom':1,'warp':0,"        \
-    "'p_affine':0.75,'lighting':0,'p_lighting':0.75,'erase':0,'presize':null}"
-
-static void fine_tune_is_fastais_in_full(void **state)
-{
-    (void)state;
-    struct json *spec = resolve("'preset':'fine_tune'");
-    assert_json(
-        spec,
-        "{'dataset':'ds_1','model':'resnet34','task':'image_classification','name':null,"
-        "'metadata':{},'preset':'fine_tune','stages':["
-        "{'name':'stage-1','freeze_to':-1,'epochs':1,'min_steps':0,'lr':{'slice':[null,0.002]},"
-        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.99,'div':25,"
-        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false},"
-        "{'name':'stage-2','freeze_to':0,'epochs':3,'min_steps':0,'lr':{'slice':[1e-05,0.001]},"
-        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.3,'div':5,"
-        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}],"
-        "'seed':0,'image':{'size':null},'batch_size':64,'valid_fraction':0.2,'split_seed':0,"
-        "'sample':null,'sampler':'shuffled','augment':" AUGMENT(
-            "0.5") ","
-                   "'frozen_batchnorm':'train','feature_cache':null,"
-                   "'optimizer':{'name':'adamw','form':'v2','betas':[0.9,0.99],'eps':1e-05,"
-                   "'weight_decay':0.01,'decay_norm_bias':false,'clip':null},'accumulate':null,"
-                   "'label_smoothing':0,'class_weights':null,'mixup':null,'cutmix':null,"
-                   "'head_form':'v2','head':'auto','weights':'pretrained','save_best':null,"
-                   "'early_stop':null,'reduce_on_plateau':null,'max_seconds':null,"
-                   "'lr_find':{'start':1e-07,'end':10,'steps':100},'split':'valid','tta':null,"
-                   "'threshold':0.5,"
-                   "'threads':'auto','priority':0}");
-    json_free(spec);
-}
-
-static void lesson1_is_the_published_recipe(void **state)
-{
-    (void)state;
-    struct json *spec = resolve("'preset':'lesson1'");
-    assert_json(
-        json_get(spec, "stages"),
-        "[{'name':'stage-1','freeze_to':-1,'epochs':4,'min_steps':0,'lr':{'slice':[null,0.003]},"
-        "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
-        "'div_final':250000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false},"
-        "{'name':'stage-2','freeze_to':0,'epochs':2,'min_steps':0,'lr':{'slice':[1e-06,0.0001]},"
-        "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
-        "'div_final':250000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}]");
-    assert_json(json_get(spec, "optimizer"),
-                "{'name':'adamw','form':'v1','betas':[0.9,0.99],'eps':1e-08,'weight_decay':0.01,"
-                "'decay_norm_bias':true,'clip':null}");
-    assert_string_equal(json_string(spec, "head_form", ""), "v1");
-    json_free(spec);
-}
-
-static void preset_parameters_go_into_the_stages(void **state)
-{
-    (void)state;
-    struct json *spec =
-        resolve("'preset':'fine_tune','epochs':7,'freeze_epochs':2,'base_lr':4e-3,'lr_mult':10,"
-                "'pct_start':0.5,'div':20");
-    assert_json(
-        json_get(spec, "stages"),
-        "[{'name':'stage-1','freeze_to':-1,'epochs':2,'min_steps':0,'lr':{'slice':[null,0.004]},"
-        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.99,'div':25,"
-        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false},"
-        "{'name':'stage-2','freeze_to':0,'epochs':7,'min_steps':0,'lr':{'slice':[0.0002,0.002]},"
-        "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.5,'div':20,"
-        "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}]");
-    assert_null(json_get(spec, "epochs"));
-    assert_null(json_get(spec, "div"));
-    json_free(spec);
-    spec = resolve("'preset':'fine_tune','freeze_epochs':0");
-    assert_int_equal(json_len(json_get(spec, "stages")), 1);
-    assert_string_equal(json_string(json_at(json_get(spec, "stages"), 0), "name", ""), "stage-1");
-    json_free(spec);
-}
-
-static const struct {
-    const char *stage, *resolved;
-} stages[] = {
-    {"{'epochs':2}",
-     "{'name':'stage-1','freeze_to':0,'epochs':2,'min_steps':0,'lr':0.001,"
-     "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.25,'div':25,"
-     "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}"},
-    {"{'epochs':2,'schedule':{'form':'v1'}}",
-     "{'name':'stage-1','freeze_to':0,'epochs':2,'min_steps':0,'lr':{'slice':[null,0.003]},"
-     "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':25,"
-     "'div_final':250000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}"},
-    {"{'epochs':1,'lr':{'slice':[1e-6,1e-4]},'schedule':{'name':'one_cycle','form':'v1','div':10}}",
-     "{'name':'stage-1','freeze_to':0,'epochs':1,'min_steps':0,'lr':{'slice':[1e-06,0.0001]},"
-     "'schedule':{'name':'one_cycle','form':'v1','pct_start':0.3,'div':10,"
-     "'div_final':100000,'momentum':[0.95,0.85,0.95]},'then':'go_on','fresh':false}"},
-    {"{'name':'warm','epochs':1,'freeze_to':-2,'lr':{'groups':[0,1e-4,1e-3]},'schedule':'flat'}",
-     "{'name':'warm','freeze_to':-2,'epochs':1,'min_steps':0,'lr':{'groups':[0,0.0001,0.001]},"
-     "'schedule':{'name':'flat','form':'v2','momentum':[0.8,0.8,0.8]},'then':'go_on','fresh':"
-     "false}"},
-    {"{'epochs':1,'lr':0.01,'schedule':{'name':'flat_cos','momentum':0.7}}",
-     "{'name':'stage-1','freeze_to':0,'epochs':1,'min_steps':0,'lr':0.01,"
-     "'schedule':{'name':'flat_cos','form':'v2','pct_start':0.75,'div_final':100000,"
-     "'momentum':[0.7,0.7,0.7]},'then':'go_on','fresh':false}"},
-};
-
-static void a_stage_takes_the_defaults_of_its_form(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
-        char *members =
-            mem_printf("'optimizer':{'betas':[0.8,0.99]},'stages':[%s]", stages[i].stage);
-        struct json *spec = resolve(members);
-        assert_json(json_at(json_get(spec, "stages"), 0), stages[i].resolved);
-        mem_free(members);
-        json_free(spec);
-    }
-}
+/* --- What stays --- */
 
 static const struct {
     const char *members, *field, *resolved;
@@ -466,10 +294,6 @@ int main(void)
         cmocka_unit_test(a_misspelt_choice_names_the_nearest),
         cmocka_unit_test(what_is_required_must_be_there),
         cmocka_unit_test(too_much_of_anything_is_refused),
-        cmocka_unit_test(fine_tune_is_fastais_in_full),
-        cmocka_unit_test(lesson1_is_the_published_recipe),
-        cmocka_unit_test(preset_parameters_go_into_the_stages),
-        cmocka_unit_test(a_stage_takes_the_defaults_of_its_form),
         cmocka_unit_test(a_given_value_stays),
         cmocka_unit_test(what_was_sent_is_left_as_it_was),
         cmocka_unit_test(the_table_documents_every_field),

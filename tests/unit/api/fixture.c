@@ -30,6 +30,11 @@ static void predict(void *context, const struct predict_ask *ask)
     fixture->asks[fixture->n_asks++] = ask;
 }
 
+static void pull(void *context)
+{
+    ((struct fixture *)context)->n_pulls++;
+}
+
 static void resume(void *context)
 {
     ((struct fixture *)context)->n_resumes++;
@@ -49,6 +54,8 @@ int open_app(void **state)
                                         .wake = wake,
                                         .import = import,
                                         .export = export,
+                                        .puller = fixture,
+                                        .pull = pull,
                                         .predictor = fixture,
                                         .predict = predict};
     *state = fixture;

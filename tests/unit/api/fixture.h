@@ -20,7 +20,7 @@ struct fixture {
     struct reply reply;
     struct err err;
     struct json *body; /* of the last reply */
-    int n_wakes, n_resumes;
+    int n_wakes, n_resumes, n_pulls;
     const struct import_ask *import;
     const struct export_ask *export;
     const struct predict_ask *asks[8];

@@ -195,6 +195,37 @@ static void weights_are_a_file_tagged_with_their_hash(void **state)
     assert_int_equal(call(fixture, models_weights, "resnet18"), E_NOT_FOUND);
 }
 
+static enum status post_pull(struct fixture *fixture, const char *body)
+{
+    struct json *json = NULL;
+    clear_request(fixture);
+    assert_int_equal(json_parse(body, strlen(body), &json, NULL), OK);
+    fixture->request.body = BODY_JSON;
+    fixture->request.json = json;
+    enum status status = call(fixture, models_post, NULL);
+    json_free(json);
+    fixture->request.json = NULL;
+    return status;
+}
+
+static void a_pull_is_written_to_the_row_and_rung_for_once(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(post_pull(fixture, "{\"pull\":\"resnet34\"}"), OK);
+    assert_int_equal(fixture->reply.status, 202);
+    assert_int_equal(fixture->n_pulls, 1);
+    assert_int_equal(json_integer(json_get(fixture->body, "progress"), "done", -1), 0);
+    assert_int_equal(post_pull(fixture, "{\"pull\":\"mdl_resnet34\"}"), OK);
+    assert_int_equal(fixture->reply.status, 202);
+    assert_int_equal(fixture->n_pulls, 1);
+    assert_int_equal(post_pull(fixture, "{\"pull\":\"resnet33\"}"), E_INVALID);
+    assert_string_equal(fixture->err.pointer, "/pull");
+    assert_int_equal(post_pull(fixture, "{\"pull\":\"thaw-small\"}"), E_INVALID);
+    assert_int_equal(post_pull(fixture, "{\"pull\":null}"), E_SYNTAX);
+    assert_int_equal(post_pull(fixture, "{\"url\":\"http://x\"}"), E_SYNTAX);
+    assert_int_equal(fixture->n_pulls, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +236,7 @@ int main(void)
         WITH_APP(an_export_is_asked_for_once_and_then_kept),
         WITH_APP(an_export_that_fails_replies_with_the_reason),
         WITH_APP(weights_are_a_file_tagged_with_their_hash),
+        WITH_APP(a_pull_is_written_to_the_row_and_rung_for_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,12 @@
 
 The two one-cycle policies are written as fastai runs them, as objects that are stepped (v1: after
 each batch; v2: a position in the combined schedule before each batch), so that a mistake in the
-closed formulas of engine/train/schedule.c shows.
+closed formulas of engine/train/schedule.c shows. SGDR is fastai's fit_sgdr, whose cycles are shares
+of the whole: as exact fractions here, since rounded ones may begin a cycle a step late. The slanted
+triangle is the formula of Howard and Ruder 2018, which goes below its lowest rate where the steps do
+not divide: it is kept from that.
 """
+import fractions
 import json
 import math
 
@@ -66,9 +70,34 @@ def flat(steps, pct_start, div, div_final, momentum):
     return [[1, momentum[0]] for _ in range(steps)]
 
 
+def sgdr(steps, steps_per_epoch, cycle_len, cycle_mult, momentum):
+    """combine_scheds of SchedCos(1, 0) over [cycle_len * cycle_mult**i / epochs for each i]."""
+    epochs = fractions.Fraction(steps, steps_per_epoch)
+    begins, length = [fractions.Fraction(0)], cycle_len
+    while begins[-1] < 1:
+        begins.append(begins[-1] + length / epochs)
+        length *= cycle_mult
+    rows = []
+    for step in range(steps):
+        position = fractions.Fraction(step, steps)
+        i = max(i for i, begin in enumerate(begins) if begin <= position)
+        share = (position - begins[i]) / (begins[i + 1] - begins[i])
+        rows.append([annealing_cos(1, 0, float(share)), momentum[0]])
+    return rows
+
+
+def triangular(steps, cut_frac, ratio, momentum):
+    cut = max(1, math.floor(steps * cut_frac))
+    rows = []
+    for t in range(steps):
+        p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / cut_frac - 1))
+        rows.append([(1 + max(p, 0) * (ratio - 1)) / ratio, momentum[0]])
+    return rows
+
+
 KINDS = {("one_cycle", "v1"): one_cycle_v1, ("one_cycle", "v2"): one_cycle_v2,
          ("flat", "v2"): flat, ("flat_cos", "v2"): flat_cos}
-CYCLE = [.95, .85, .95]
+CYCLE, CONSTANT = [.95, .85, .95], [.9, .9, .9]
 CASES = [
     # name, form, steps, pct_start, div, div_final, momentum
     ("one_cycle", "v1", 100, .3, 25, 25e4, CYCLE),
@@ -81,14 +110,27 @@ CASES = [
     ("one_cycle", "v2", 21, .3, 5, 1e5, CYCLE),
     ("one_cycle", "v2", 1, .99, 25, 1e5, CYCLE),
     ("one_cycle", "v2", 50, 0, 25, 1e5, CYCLE),
-    ("flat", "v2", 5, 0, 1, 1, [.9, .9, .9]),
-    ("flat_cos", "v2", 40, .75, 1, 1e5, [.9, .9, .9]),
+    ("flat", "v2", 5, 0, 1, 1, CONSTANT),
+    ("flat_cos", "v2", 40, .75, 1, 1e5, CONSTANT),
 ]
+SGDR = [(35, 5, 1, 2), (36, 6, 2, 1), (20, 4, 1, 3), (1, 1, 1, 2)]  # steps, an epoch, len, mult
+TRIANGULAR = [(100, .1, 32), (37, .1, 32), (7, .1, 32), (20, .5, 4), (1, .1, 32)]
 
-print("[")
-for i, (name, form, steps, pct, div, div_final, momentum) in enumerate(CASES):
-    case = {"name": name, "form": form, "steps": steps, "pct_start": pct, "div": div,
-            "div_final": div_final, "momentum": momentum,
-            "rows": KINDS[name, form](steps, pct, div, div_final, momentum)}
-    print(json.dumps(case) + ("," if i + 1 < len(CASES) else ""))
-print("]")
+
+def cases():
+    for name, form, steps, pct, div, div_final, momentum in CASES:
+        yield {"name": name, "form": form, "steps": steps, "pct_start": pct, "div": div,
+               "div_final": div_final, "momentum": momentum,
+               "rows": KINDS[name, form](steps, pct, div, div_final, momentum)}
+    for steps, steps_per_epoch, length, mult in SGDR:
+        yield {"name": "sgdr", "form": "v2", "steps": steps, "steps_per_epoch": steps_per_epoch,
+               "cycle_len": length, "cycle_mult": mult, "momentum": CONSTANT,
+               "rows": sgdr(steps, steps_per_epoch, length, mult, CONSTANT)}
+    for steps, cut_frac, ratio in TRIANGULAR:
+        yield {"name": "triangular", "form": "v2", "steps": steps, "cut_frac": cut_frac,
+               "ratio": ratio, "momentum": CONSTANT,
+               "rows": triangular(steps, cut_frac, ratio, CONSTANT)}
+
+
+if __name__ == "__main__":
+    print("[\n" + ",\n".join(json.dumps(case) for case in cases()) + "\n]")

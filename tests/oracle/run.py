@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave t
 import torch
 
 import checks
+import recipes
 from comparison import Report
 from engine import ROOT, Engine
 
@@ -19,7 +20,7 @@ def parse():
     parser.add_argument("--long", action="store_true",
                         help="every network, in both batch-norm modes, over more steps")
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--parts", default="ops,nets,locked,free,isa,images,self",
+    parser.add_argument("--parts", default="recipes,ops,nets,locked,free,isa,images,self",
                         help="which parts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="every comparison that failed")
@@ -34,13 +35,15 @@ def main():
     engine = Engine(options.driver, None, options.threads)
     narrow = Engine(options.driver, "AVX2", options.threads)
     run = checks.Run(report, options.only, options.long)
+    programs = os.path.dirname(options.driver)
     parts = {
+        "recipes": lambda: recipes.run(report, os.path.join(programs, "recipes"), options.only),
         "ops": lambda: run.ops(engine),
         "nets": lambda: run.nets(engine),
         "locked": lambda: run.locked(engine),
         "free": lambda: run.free(engine),
         "isa": lambda: run.narrower(narrow),
-        "images": lambda: run.images(os.path.join(os.path.dirname(options.driver), "images")),
+        "images": lambda: run.images(os.path.join(programs, "images")),
         "self": lambda: run.failures_are_seen(engine),
     }
     try:

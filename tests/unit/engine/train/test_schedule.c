@@ -22,13 +22,14 @@ static void every_step_agrees_with_the_stepped_policies(void **state)
 {
     (void)state;
     struct json *cases = golden_read("schedule.json");
-    assert_true(json_len(cases) >= 12);
+    assert_true(json_len(cases) >= 21);
     json_each(golden, cases)
     {
         struct schedule schedule;
         struct err err;
         assert_int_equal(schedule_parse(golden, FORM_V2, &schedule, &err), OK);
         schedule.steps = json_integer(golden, "steps", 0);
+        schedule.steps_per_epoch = json_integer(golden, "steps_per_epoch", 1);
         int64_t step = 0;
         json_each(row, json_get(golden, "rows"))
         {
@@ -67,6 +68,10 @@ static void a_schedule_that_cannot_be_is_refused(void **state)
         "{\"name\":\"one_cycle\",\"div\":0}",
         "{\"name\":\"one_cycle\",\"div_final\":0.5}",
         "{\"name\":\"one_cycle\",\"momentum\":[0.9,1,0.9]}",
+        "{\"name\":\"sgdr\",\"cycle_len\":0}",
+        "{\"name\":\"sgdr\",\"cycle_mult\":0}",
+        "{\"name\":\"triangular\",\"cut_frac\":0}",
+        "{\"name\":\"triangular\",\"ratio\":0.5}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct schedule schedule;

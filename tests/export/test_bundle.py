@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("cv2")
 pytest.importorskip("numpy")
 
-from engine import ENGINE, done, probabilities, safetensors, shared  # noqa: E402
+from exporting import ENGINE, done, probabilities, safetensors, shared  # noqa: E402
 
 MEMBERS = {"model.onnx", "model.safetensors", "classes.txt", "preprocessing.json", "predict.py",
            "README.txt"}

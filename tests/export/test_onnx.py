@@ -10,7 +10,7 @@ numpy = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
 numpy_helper = pytest.importorskip("onnx.numpy_helper")
 
-from engine import SIZE, done, draw, probabilities, run, safetensors, shared, train  # noqa: E402
+from exporting import SIZE, done, draw, probabilities, run, safetensors, shared, train  # noqa: E402
 
 MEAN, STD = [.485, .456, .406], [.229, .224, .225]
 TRAINED = [("thaw-small", "fine_tune"), ("resnet18", "fine_tune"), ("resnet18", "lesson1"),

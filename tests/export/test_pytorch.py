@@ -9,7 +9,7 @@ numpy = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from engine import ROOT, SIZE, done, draw, probabilities, shared, train  # noqa: E402
+from exporting import ROOT, SIZE, done, draw, probabilities, shared, train  # noqa: E402
 from test_onnx import normalised  # noqa: E402
 
 

@@ -106,7 +106,7 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 	@echo "  CC   $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(FOLDER_CFLAGS) -MMD -MP -c -o $@ $<
 
-# static.c takes the files of web/ in by the assembler, which -MMD does not see.
+# What the assembler takes in (server/embed.h), -MMD does not see.
 $(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
 $(OUT)/obj/engine/worker/bundle.o: $(wildcard engine/worker/bundle/*)
 
@@ -197,6 +197,13 @@ oracle:  ## every operation, network, training step and picture against PyTorch 
 	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/oracle/run.py \
 	    --driver '$(OUT)/oracle/driver'
 	@$(PYTHON) tests/oracle/images.py --driver '$(OUT)/oracle/images'
+
+.PHONY: oracle-long
+oracle-long:  ## the same with every network, in both batch-norm modes, over more steps (an hour)
+	@tests/tools/install-packages build oracle
+	@$(MAKE) --no-print-directory -j2 all oracle-programs
+	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/oracle/run.py --long \
+	    --driver '$(OUT)/oracle/driver'
 
 .PHONY: bench
 bench:  ## training speed beside PyTorch's, same shapes, same machine

@@ -133,7 +133,7 @@ static void read_first_picture(struct fixture *f, struct buf *image)
 #define TRAIN                                                                                      \
     "{'verb':'train','pack':'$/pack','index':'$/index','weights':null,'out':'$','threads':2,"      \
     "'spec':{'dataset':'ds_x','model':'thaw-small','weights':'random','batch_size':8,"             \
-    "'image':{'size':32},'epochs':1}}"
+    "'image':{'size':32},'preset':'fine_tune','epochs':1}}"
 
 static void ask(struct fixture *f, const char *type, int id, const struct buf *image)
 {

@@ -6,8 +6,8 @@ The two one-cycle policies are written as fastai runs them, as objects that are 
 each batch; v2: a position in the combined schedule before each batch), so that a mistake in the
 closed formulas of engine/train/schedule.c shows. SGDR is fastai's fit_sgdr, whose cycles are shares
 of the whole: as exact fractions here, since rounded ones may begin a cycle a step late. The slanted
-triangle is the formula of Howard and Ruder 2018, which goes below its lowest rate where the steps do
-not divide: it is kept from that.
+triangle is the formula of Howard and Ruder 2018, which goes below its lowest rate where the steps
+do not divide: it is kept from that.
 """
 import fractions
 import json

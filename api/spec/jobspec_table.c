@@ -2,7 +2,7 @@
  *
  * To add one: a row here, its reader in engine/train/recipe.c, a line in
  * tests/unit/api/spec/test_jobspec.c. A default that depends on other fields has no `fallback`;
- * jobspec_defaults.c computes it. */
+ * jobspec_fill.c computes it. */
 #include "api/spec/jobspec_table.h"
 
 #include "api/spec/preset.h"

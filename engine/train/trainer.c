@@ -11,6 +11,7 @@
 #include "engine/train/epoch.h"
 #include "engine/train/finder_run.h"
 #include "engine/train/finish.h"
+#include "engine/train/outline.h"
 #include "engine/train/report_run.h"
 #include "engine/train/training.h"
 
@@ -109,6 +110,15 @@ static enum status pause_before_stage(struct training *t, struct err *err)
     return status;
 }
 
+/* What the run does, for who looks at it later: again when a rate was found. */
+static enum status tell_outline(struct training *t, struct err *err)
+{
+    enum status status = outline_write(t->options->folder, &t->run.recipe, t->run.graph, err);
+    if (status == OK)
+        events_artifact(&t->events, OUTLINE_FILE);
+    return status;
+}
+
 static enum status ready_stage(struct training *t, struct err *err)
 {
     bool found = t->at.found_rate > 0;
@@ -121,6 +131,8 @@ static enum status ready_stage(struct training *t, struct err *err)
     status = finder_choose_rate(t, err);
     if (status == OK && t->want_pause)
         return pause_before_stage(t, err);
+    if (status == OK && t->at.found_rate > 0)
+        status = tell_outline(t, err);
     if (status == OK && !found && t->at.found_rate > 0)
         status = training_write_resume(t, err); /* it is never looked for again */
     return status;
@@ -307,7 +319,10 @@ static enum status start(struct training *t, struct err *err)
         return status;
     if (!found)
         warn_before(t);
-    return t->run.recipe.task == TASK_LR_FIND ? run_sweep(t, err) : run_stages(t, err);
+    if (t->run.recipe.task == TASK_LR_FIND)
+        return run_sweep(t, err);
+    status = tell_outline(t, err);
+    return status == OK ? run_stages(t, err) : status;
 }
 
 enum status trainer_run(const struct trainer_options *options, const struct trainer_hooks *hooks,

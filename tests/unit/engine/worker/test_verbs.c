@@ -130,10 +130,12 @@ static void read_first_picture(struct fixture *f, struct buf *image)
     mem_free(index);
 }
 
-#define TRAIN                                                                                      \
-    "{'verb':'train','pack':'$/pack','index':'$/index','weights':null,'out':'$','threads':2,"      \
+#define DOCUMENT(verb)                                                                             \
+    "{'verb':'" verb "','pack':'$/pack','index':'$/index','weights':null,'out':'$','threads':2,"   \
     "'spec':{'dataset':'ds_x','model':'thaw-small','weights':'random','batch_size':8,"             \
     "'image':{'size':32},'preset':'fine_tune','epochs':1}}"
+#define TRAIN DOCUMENT("train")
+#define PLAN  DOCUMENT("plan")
 
 static void ask(struct fixture *f, const char *type, int id, const struct buf *image)
 {
@@ -225,9 +227,74 @@ static void training_without_weights_says_how_to_get_some(void **state)
     json_free(doc);
 }
 
+static struct json *read_json(const struct fixture *f, const char *name)
+{
+    struct buf text;
+    struct err err = {0};
+    struct json *json = NULL;
+    char *path = mem_printf("%s/%s", f->folder, name);
+    buf_init(&text, 1u << 20);
+    assert_int_equal(fs_read_file(path, &text, &err), OK);
+    assert_int_equal(json_parse(text.data, text.len, &json, &err), OK);
+    buf_deinit(&text);
+    mem_free(path);
+    return json;
+}
+
+/* A plan shows the very stages that the run leaves as its schedule. */
+static void a_plan_shows_what_the_run_then_does(void **state)
+{
+    struct fixture *f = *state;
+    make_pack(f);
+    run(f, &verb_plan, PLAN);
+    json_free(heard_until(f, "result", NULL, NULL));
+    struct json *plan = read_json(f, "result.json");
+    const struct json *estimate = json_get(plan, "estimate"), *stages = json_get(plan, "stages");
+    assert_true(json_integer(estimate, "peak_memory_bytes", 0) > 1 << 20);
+    assert_int_equal(json_len(json_get(estimate, "flops_per_step")), json_len(stages));
+    run(f, &verb_train, TRAIN);
+    struct json *stage = heard_until(f, "stage", NULL, NULL);
+    assert_int_equal(json_integer(json_at(stages, 0), "steps", 0), json_integer(stage, "steps", 1));
+    assert_int_equal(json_integer(estimate, "batch_size", 0), json_integer(stage, "batch_size", 1));
+    struct json *left = read_json(f, "schedule.json");
+    assert_true(json_equal(json_get(left, "stages"), stages));
+    json_free(left);
+    json_free(stage);
+    json_free(plan);
+}
+
+static void a_plan_refuses_what_could_not_run(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *spec, *pointer, *words;
+    } cases[] = {
+        {"{'model':'thaw-tiny'}", "/model", "no network"},
+        {"{'model':'thaw-small','class_weights':{'unicorn':2}}", "/class_weights", "unicorn"},
+        {"{'model':'thaw-small','stages':[{'epochs':1,'lr':{'groups':[1]}}]}", "/stages/0/lr",
+         "3 layer groups"},
+    };
+    make_pack(f);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        char *text = mem_printf("{'verb':'plan','pack':'$/pack','index':'$/index','out':'$',"
+                                "'spec':%s}",
+                                cases[i].spec);
+        struct json *doc = document(f, text);
+        assert_int_equal(verb_plan.run(f->report, doc, &err), E_INVALID);
+        if (strncmp(err.pointer, cases[i].pointer, strlen(cases[i].pointer)) != 0 ||
+            !strstr(err.detail, cases[i].words))
+            fail_msg("%s: %s", err.pointer, err.detail);
+        json_free(doc);
+        mem_free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_plan_shows_what_the_run_then_does, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_plan_refuses_what_could_not_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pictures_become_a_model_and_the_model_answers, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(

@@ -6,12 +6,15 @@
  * and ranges, finds the nearest valid name for a misspelt one, and prints docs/RECIPES.md.
  *
  * A resolved stage:
- *   {"name": "stage-1", "freeze_to": -1, "epochs": 1, "lr": {"slice": [null, 2e-3]},
+ *   {"name": "stage-1", "freeze_to": -1, "epochs": 1, "min_steps": 0,
+ *    "lr": {"slice": [null, 2e-3]},
  *    "schedule": {"name": "one_cycle", "form": "v2", "pct_start": .99, "div": 25, "div_final": 1e5,
- *                 "momentum": [.95, .85, .95]}}
- * Resolved besides: "augment" is "none" or {min_scale, flip}; preset parameters are gone, since the
- * stages say it all; "image.size" null is the size that the network was made for; "head_form" is
- * "v1" or "v2". */
+ *                 "momentum": [.95, .85, .95]}, "then": "go_on", "fresh": false}
+ * and, where it was given its own, "image", "batch_size", "augment", "sample"; without, the job's.
+ * Resolved besides: "augment" is "none" or the object; preset parameters and "fractions" are gone,
+ * since the stages say it all; tasks that do not train have no stages; "image.size" null is the
+ * size that the network was made for; "batch_size" may still be "auto", since it takes the data to
+ * know; "head_form" is "v1" or "v2". */
 #ifndef THAW_API_SPEC_JOBSPEC_H
 #define THAW_API_SPEC_JOBSPEC_H
 

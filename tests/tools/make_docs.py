@@ -48,6 +48,7 @@ def libraries():
 PARTS = {
     "fields": lambda: spec("fields"),
     "presets": lambda: spec("presets"),
+    "stages auto": lambda: block(spec("stages", "auto")),
     "stages fine_tune": lambda: block(spec("stages", "fine_tune")),
     "stages lesson1": lambda: block(spec("stages", "lesson1")),
     "flags": flags,

@@ -107,6 +107,8 @@ def test_a_reader_that_comes_back_misses_nothing_and_gets_nothing_twice(server):
     got, last = [], 0
     for _ in range(6):
         stream = Stream(server, path, last)
+        if stream.status == 204:  # the one before was slow, and took all
+            break
         before = len(stream.events)
         wait_for(lambda: len(stream.events) > before or stream.ended.is_set(), bool)
         stream.close()

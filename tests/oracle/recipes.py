@@ -1,4 +1,4 @@
-"""Schedules against fastai's formulas at every step of every length, optimisers against torch.optim.
+"""Schedules against fastai's formulas at every step of every length; optimisers against torch.
 
 Run by run.py (part `recipes`). The formulas are tests/golden/schedule.py's: fastai's policies,
 written as objects that are stepped, in double precision.

@@ -196,7 +196,7 @@ class Checks:
         what = f"train {name} at {size} from {x},{y} {w}x{h} flip {flip}"
         shrunk = path.endswith("jpg") and w >= 2 * size and h >= 2 * size
         if shrunk:
-            self.note(what, np.abs(got - want).mean() < .07,
+            self.note(what, np.abs(got - want).mean() < .04,
                       f"mean {np.abs(got - want).mean():.4f}")
         else:
             self.note(what, np.abs(got - want).max() < 1e-6, f"worst {np.abs(got - want).max()}")
@@ -206,16 +206,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--driver", default=os.path.join(ROOT, "build/oracle/images"))
     options = parser.parse_args()
-    random, drawn = np.random.default_rng(1), np.random.default_rng(2)
+    # A stream for each: what is added to one moves no other's crops.
+    random, drawn, webp = (np.random.default_rng(seed) for seed in (1, 2, 3))
     engine = Engine(options.driver)
     checks = Checks(engine)
     with tempfile.TemporaryDirectory() as folder:
         for name, path in drawn_files(folder).items():
+            crops = webp if path.endswith("webp") else random
             checks.decode(name, path)
-            checks.parts(name, path, random)
+            checks.parts(name, path, crops)
             for size in 32, 129:
                 checks.eval(name, path, size)
-                checks.train(name, path, size, random)
+                checks.train(name, path, size, crops)
                 checks.mapped(name, path, size, drawn)
         for name, content in photos():
             path = os.path.join(folder, "photo.jpg")

@@ -188,3 +188,32 @@ char *fixture_path(const struct fixture *fixture, const char *slot)
 {
     return mem_printf("%s/%s.safetensors", fixture->out, slot);
 }
+
+int fixture_set_up(void **state)
+{
+    struct fixture *fixture = mem_alloc(sizeof *fixture);
+    fixture_init(fixture, N_ITEMS);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    fixture_deinit(*state);
+    mem_free(*state);
+    return 0;
+}
+
+void fixture_run_ok(struct fixture *fixture, const char *spec, const char *weights)
+{
+    if (fixture_run(fixture, spec, weights) != OK)
+        fail_msg("%s", fixture->err.detail);
+}
+
+void fixture_run_anew(struct fixture *fixture, const char *spec, char hex[65])
+{
+    fixture_new_run(fixture);
+    fixture_run_ok(fixture, spec, NULL);
+    fixture_result(fixture, hex);
+    assert_int_equal(strlen(hex), 64);
+}

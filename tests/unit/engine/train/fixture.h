@@ -22,11 +22,21 @@ struct fixture {
 void fixture_init(struct fixture *fixture, int n_items);
 void fixture_deinit(struct fixture *fixture);
 
+/* A test's setup and teardown: 20 items a class, a fifth of them validate, so 32 train. *state. */
+#define N_ITEMS 40
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
+
 /* A fresh folder for the next run. */
 void fixture_new_run(struct fixture *fixture);
 
 /* Runs thaw-small (or `weights`) on the data; `spec` is JSON text with ' for ". */
 enum status fixture_run(struct fixture *fixture, const char *spec, const char *weights);
+
+/* The same, and the test fails with the run's own sentence; `anew` in a fresh folder to its end,
+ * with its weights_sha256. */
+void fixture_run_ok(struct fixture *fixture, const char *spec, const char *weights);
+void fixture_run_anew(struct fixture *fixture, const char *spec, char hex[65]);
 
 /* The n-th header of a type so far (from 0), owned by the caller; NULL if there is none. */
 struct json *fixture_event(const struct fixture *fixture, const char *type, int n);

@@ -16,7 +16,6 @@
 #include "tests/unit/engine/train/fixture.h"
 
 /* 32 train, 4 steps an epoch: 8 steps on cached features, then 4 of the whole network. */
-#define N_ITEMS 40
 #define RUN(rest)                                                                                  \
     "{'dataset':'d','model':'thaw-small','weights':'random','image':{'size':32},'batch_size':8,"   \
     "'seed':7,'optimizer':{'name':'adamw','form':'v2'},'frozen_batchnorm':'eval'," rest            \
@@ -28,35 +27,6 @@
 #define CACHED   PLAIN "'feature_cache':{'views':1},"
 #define IN_VIEWS "'feature_cache':{'views':2},"
 #define STEPS    12
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = mem_alloc(sizeof *fixture);
-    fixture_init(fixture, N_ITEMS);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_deinit(*state);
-    mem_free(*state);
-    return 0;
-}
-
-static void run_ok(struct fixture *f, const char *spec)
-{
-    if (fixture_run(f, spec, NULL) != OK)
-        fail_msg("%s", f->err.detail);
-}
-
-static void run_anew(struct fixture *f, const char *spec, char hex[65])
-{
-    fixture_new_run(f);
-    run_ok(f, spec);
-    fixture_result(f, hex);
-    assert_int_equal(strlen(hex), 64);
-}
 
 /* The cache's file in the run's folder, owned by the caller; NULL if there is none. */
 static char *cache_file(const struct fixture *f)
@@ -83,9 +53,9 @@ static void a_cached_stage_changes_no_bit_of_the_final_weights(void **state)
 {
     struct fixture *f = *state;
     char plain[65], cached[65];
-    run_anew(f, RUN(PLAIN), plain);
+    fixture_run_anew(f, RUN(PLAIN), plain);
     assert_int_equal(cached_views(f, 0), 0);
-    run_anew(f, RUN(CACHED), cached);
+    fixture_run_anew(f, RUN(CACHED), cached);
     assert_int_equal(cached_views(f, 0), 1);
     assert_int_equal(cached_views(f, 1), 0);
     assert_string_equal(cached, plain);
@@ -96,8 +66,8 @@ static void as_many_views_as_epochs_change_no_bit_either(void **state)
 {
     struct fixture *f = *state;
     char plain[65], cached[65];
-    run_anew(f, RUN(""), plain);
-    run_anew(f, RUN(IN_VIEWS), cached);
+    fixture_run_anew(f, RUN(""), plain);
+    fixture_run_anew(f, RUN(IN_VIEWS), cached);
     assert_int_equal(cached_views(f, 0), 2);
     assert_string_equal(cached, plain);
 }
@@ -110,13 +80,13 @@ static void pause_and_go_on(struct fixture *f, const char *spec, int poll, const
     fixture_new_run(f);
     f->request = TRAINER_PAUSE;
     f->request_at = poll;
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     f->request_at = 0;
     if (fixture_count(f, "paused") == 0)
         return; /* there were fewer polls */
     if (damage)
         damage(f);
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     assert_string_equal(fixture_result(f, resumed), whole);
 }
 
@@ -124,10 +94,10 @@ static void a_cached_run_goes_on_from_any_step(void **state)
 {
     struct fixture *f = *state;
     char whole[65];
-    run_anew(f, RUN(CACHED), whole);
+    fixture_run_anew(f, RUN(CACHED), whole);
     for (int poll = 1; poll <= STEPS + 12; poll += 3)
         pause_and_go_on(f, RUN(CACHED), poll, whole, NULL);
-    run_anew(f, RUN(IN_VIEWS), whole);
+    fixture_run_anew(f, RUN(IN_VIEWS), whole);
     pause_and_go_on(f, RUN(IN_VIEWS), 6, whole, NULL);
 }
 
@@ -157,7 +127,7 @@ static void a_cache_that_was_damaged_or_lost_is_made_again(void **state)
 {
     struct fixture *f = *state;
     char whole[65];
-    run_anew(f, RUN(CACHED), whole);
+    fixture_run_anew(f, RUN(CACHED), whole);
     pause_and_go_on(f, RUN(CACHED), 12, whole, flip_a_byte);
     struct json *warning = fixture_event(f, "warning", 0);
     assert_string_equal(json_string(warning, "code", ""), "feature_cache");
@@ -168,7 +138,7 @@ static void a_cache_that_was_damaged_or_lost_is_made_again(void **state)
 
 int main(void)
 {
-#define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_DATA(a_cached_stage_changes_no_bit_of_the_final_weights),
         WITH_DATA(as_many_views_as_epochs_change_no_bit_either),

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "tests/unit/engine/train/fixture.h"
 
-#define N_ITEMS 40
 #define RUN(rest)                                                                                  \
     "{'dataset':'d','model':'thaw-small','weights':'random','image':{'size':32},'batch_size':8,"   \
     "'seed':7,'optimizer':{'name':'adamw','form':'v2'}," rest                                      \
@@ -29,44 +28,23 @@ static const char *const specs[] = {
     RUN("'task':'image_multilabel','cutmix':1,'class_weights':{'blue':0.5},"),
 };
 
-static int set_up(void **state)
-{
-    struct fixture *fixture = mem_alloc(sizeof *fixture);
-    fixture_init(fixture, N_ITEMS);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_deinit(*state);
-    mem_free(*state);
-    return 0;
-}
-
-static void run_ok(struct fixture *f, const char *spec)
-{
-    if (fixture_run(f, spec, NULL) != OK)
-        fail_msg("%s", f->err.detail);
-}
-
 static void every_loss_goes_on_from_a_step_to_the_same_bits(void **state)
 {
     struct fixture *f = *state;
     char whole[ARRAY_LEN(specs)][65], resumed[65];
     for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
         fixture_new_run(f);
-        run_ok(f, specs[i]);
+        fixture_run_ok(f, specs[i], NULL);
         fixture_result(f, whole[i]);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(whole[i], whole[k]);
         fixture_new_run(f);
         f->request = TRAINER_PAUSE;
         f->request_at = 3;
-        run_ok(f, specs[i]);
+        fixture_run_ok(f, specs[i], NULL);
         assert_int_equal(fixture_count(f, "paused"), 1);
         f->request_at = 0;
-        run_ok(f, specs[i]);
+        fixture_run_ok(f, specs[i], NULL);
         assert_string_equal(fixture_result(f, resumed), whole[i]);
     }
 }
@@ -82,7 +60,7 @@ static void what_does_not_fit_the_data_ends_before_the_run_starts(void **state)
 
 int main(void)
 {
-#define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_DATA(every_loss_goes_on_from_a_step_to_the_same_bits),
         WITH_DATA(what_does_not_fit_the_data_ends_before_the_run_starts),

@@ -12,9 +12,6 @@
 #include "engine/format/weights_digest.h"
 #include "tests/unit/engine/train/fixture.h"
 
-/* 20 items a class, a fifth of them validate: 32 train, 4 steps an epoch. */
-#define N_ITEMS 40
-
 #define SPEC(rest, stages)                                                                         \
     "{'dataset':'d','model':'thaw-small','weights':'random','image':{'size':32},'batch_size':8,"   \
     "'seed':7,'optimizer':{'name':'adamw','form':'v2'}," rest "'stages':[" stages "]}"
@@ -25,27 +22,6 @@
     "{'name':'stage-2','freeze_to':0,'epochs':2,'lr':{'slice':[1e-4,1e-3]},"                       \
     "'schedule':{'name':'one_cycle','form':'v2','pct_start':0.3,'div':5,'div_final':1e5}}"
 #define TWO_STAGES SPEC("", FROZEN "," WHOLE)
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = mem_alloc(sizeof *fixture);
-    fixture_init(fixture, N_ITEMS);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_deinit(*state);
-    mem_free(*state);
-    return 0;
-}
-
-static void run_ok(struct fixture *fixture, const char *spec, const char *weights)
-{
-    if (fixture_run(fixture, spec, weights) != OK)
-        fail_msg("%s", fixture->err.detail);
-}
 
 static bool exists(const struct fixture *fixture, const char *slot)
 {
@@ -77,7 +53,7 @@ static double event_number(const struct fixture *fixture, const char *type, int 
 static void both_stages_run_and_the_model_learns(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     assert_int_equal(fixture_count(f, "started"), 1);
     assert_int_equal(fixture_count(f, "stage"), 2);
     assert_int_equal(fixture_count(f, "epoch"), 3);
@@ -99,7 +75,7 @@ static void both_stages_run_and_the_model_learns(void **state)
 static void steps_report_the_rate_of_each_group(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("", WHOLE), NULL);
+    fixture_run_ok(f, SPEC("", WHOLE), NULL);
     /* The first step is always told; later ones may be thinned out. */
     struct json *step = fixture_event(f, "step", 0);
     const struct json *rates = json_get(step, "learning_rates");
@@ -117,13 +93,13 @@ static void the_same_spec_gives_the_same_bits(void **state)
 {
     struct fixture *f = *state;
     char first[65], second[65], other[65];
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     fixture_result(f, first);
     fixture_new_run(f);
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     assert_string_equal(fixture_result(f, second), first);
     fixture_new_run(f);
-    run_ok(f, SPEC("'split_seed':1,", FROZEN "," WHOLE), NULL);
+    fixture_run_ok(f, SPEC("'split_seed':1,", FROZEN "," WHOLE), NULL);
     assert_string_not_equal(fixture_result(f, other), first);
 }
 
@@ -131,7 +107,7 @@ static void a_run_paused_anywhere_ends_in_the_same_bits(void **state)
 {
     struct fixture *f = *state;
     char whole[65], resumed[65];
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     fixture_result(f, whole);
     /* In the middle of an epoch, at a stage's end, before the last step of all. */
     static const int polls[] = {2, 5, 13};
@@ -139,11 +115,11 @@ static void a_run_paused_anywhere_ends_in_the_same_bits(void **state)
         fixture_new_run(f);
         f->request = TRAINER_PAUSE;
         f->request_at = polls[i];
-        run_ok(f, TWO_STAGES, NULL);
+        fixture_run_ok(f, TWO_STAGES, NULL);
         assert_int_equal(fixture_count(f, "paused"), 1);
         assert_int_equal(fixture_count(f, "result"), 0);
         f->request_at = 0;
-        run_ok(f, TWO_STAGES, NULL);
+        fixture_run_ok(f, TWO_STAGES, NULL);
         assert_string_equal(fixture_result(f, resumed), whole);
     }
 }
@@ -152,14 +128,14 @@ static void a_run_interrupted_again_and_again_ends_in_the_same_bits(void **state
 {
     struct fixture *f = *state;
     char whole[65], resumed[65];
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     fixture_result(f, whole);
     fixture_new_run(f);
     f->request = TRAINER_PAUSE;
     f->request_at = 1;
     int runs = 0;
     while (fixture_count(f, "result") == 0 && runs++ < 50)
-        run_ok(f, TWO_STAGES, NULL);
+        fixture_run_ok(f, TWO_STAGES, NULL);
     assert_true(runs >= 12); /* about once a step */
     f->request_at = 0;
     assert_string_equal(fixture_result(f, resumed), whole);
@@ -169,12 +145,12 @@ static void a_checkpoint_asked_for_is_what_a_killed_run_goes_on_from(void **stat
 {
     struct fixture *f = *state;
     char whole[65], resumed[65];
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     fixture_result(f, whole);
     fixture_new_run(f);
     f->request = TRAINER_CHECKPOINT;
     f->request_at = 2;
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     assert_string_equal(fixture_result(f, resumed), whole);
     assert_int_equal(event_integer(f, "checkpoint", 0, "step"), 2);
 
@@ -183,7 +159,7 @@ static void a_checkpoint_asked_for_is_what_a_killed_run_goes_on_from(void **stat
     f->request_at = 9;
     assert_int_equal(fixture_run(f, TWO_STAGES, NULL), E_CANCELLED);
     f->request_at = 0;
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     assert_string_equal(fixture_result(f, resumed), whole);
     struct json *log = fixture_event(f, "log", 0);
     assert_non_null(strstr(json_string(log, "detail", ""), "Going on from stage"));
@@ -195,11 +171,11 @@ static void going_on_with_other_threads_is_told(void **state)
     struct fixture *f = *state;
     f->request = TRAINER_PAUSE;
     f->request_at = 2;
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     assert_int_equal(fixture_count(f, "warning"), 0);
     f->request_at = 0;
     f->threads = 1;
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     struct json *warning = fixture_event(f, "warning", 0);
     assert_string_equal(json_string(warning, "code", ""), "computed_differently");
     json_free(warning);
@@ -209,12 +185,12 @@ static void another_spec_does_not_go_on_from_this_ones_files(void **state)
 {
     struct fixture *f = *state;
     char expected[65], actual[65];
-    run_ok(f, SPEC("", WHOLE), NULL);
+    fixture_run_ok(f, SPEC("", WHOLE), NULL);
     fixture_result(f, expected);
     fixture_new_run(f);
-    run_ok(f, TWO_STAGES, NULL);
+    fixture_run_ok(f, TWO_STAGES, NULL);
     buf_clear(&f->events);
-    run_ok(f, SPEC("", WHOLE), NULL);
+    fixture_run_ok(f, SPEC("", WHOLE), NULL);
     assert_string_equal(fixture_result(f, actual), expected);
     assert_int_equal(fixture_count(f, "warning"), 1);
 }
@@ -262,7 +238,7 @@ static void check_frozen(struct fixture *f, const char *spec, const char *start,
 {
     struct pair pair;
     fixture_new_run(f);
-    run_ok(f, spec, start);
+    fixture_run_ok(f, spec, start);
     char *final = fixture_path(f, "final");
     open_pair(&pair, start, final);
     int n_norm_moved = 0;
@@ -285,7 +261,7 @@ static void check_frozen(struct fixture *f, const char *spec, const char *start,
 static void what_is_frozen_does_not_change_a_bit(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("", WHOLE), NULL);
+    fixture_run_ok(f, SPEC("", WHOLE), NULL);
     char *start = fixture_path(f, "final");
     check_frozen(f, SPEC("'head':'new','frozen_batchnorm':'eval',", FROZEN), start, false);
     check_frozen(f, SPEC("'head':'new','frozen_batchnorm':'train',", FROZEN), start, true);
@@ -295,7 +271,7 @@ static void what_is_frozen_does_not_change_a_bit(void **state)
 static void a_head_for_the_same_classes_is_kept_when_asked(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("", WHOLE), NULL);
+    fixture_run_ok(f, SPEC("", WHOLE), NULL);
     double before = event_number(f, "result", 0, "valid_loss");
     char *start = fixture_path(f, "final");
     static const char tiny[] = "{'name':'stage-1','freeze_to':-1,'epochs':1,'lr':1e-12,"
@@ -303,11 +279,11 @@ static void a_head_for_the_same_classes_is_kept_when_asked(void **state)
     char spec[1024];
     snprintf(spec, sizeof spec, SPEC("'head':'auto','frozen_batchnorm':'eval',", "%s"), tiny);
     fixture_new_run(f);
-    run_ok(f, spec, start);
+    fixture_run_ok(f, spec, start);
     assert_true(event_number(f, "result", 0, "valid_loss") < before + .2);
     snprintf(spec, sizeof spec, SPEC("'head':'new','frozen_batchnorm':'eval',", "%s"), tiny);
     fixture_new_run(f);
-    run_ok(f, spec, start);
+    fixture_run_ok(f, spec, start);
     assert_true(event_number(f, "result", 0, "valid_loss") > before + .2);
     mem_free(start);
 }
@@ -318,10 +294,10 @@ static void with_save_best_the_final_model_is_the_best_epochs(void **state)
 {
     struct fixture *f = *state;
     /* A good epoch, then one at a rate that ruins it. */
-    run_ok(f,
-           SPEC("'save_best':{'monitor':'valid_loss'},",
-                WHOLE ",{'name':'bad','freeze_to':0,'epochs':1,'lr':3.0,'schedule':'flat'}"),
-           NULL);
+    fixture_run_ok(f,
+                   SPEC("'save_best':{'monitor':'valid_loss'},", WHOLE
+                        ",{'name':'bad','freeze_to':0,'epochs':1,'lr':3.0,'schedule':'flat'}"),
+                   NULL);
     char *best = fixture_path(f, "best"), *final = fixture_path(f, "final");
     struct pair pair;
     open_pair(&pair, best, final);
@@ -344,7 +320,7 @@ static void the_result_names_the_files_weights_and_the_file_its_classes(void **s
     struct tensor_source source;
     struct model_info info;
     char told[65], actual[SHA256_HEX];
-    run_ok(f, SPEC("", FROZEN), NULL);
+    fixture_run_ok(f, SPEC("", FROZEN), NULL);
     char *final = fixture_path(f, "final");
     assert_int_equal(model_file_open(final, &source, &info, &err), OK);
     assert_int_equal(weights_sha256(&source, actual, &err), OK);
@@ -362,7 +338,8 @@ static void the_result_names_the_files_weights_and_the_file_its_classes(void **s
 static void without_validation_items_the_last_model_is_the_final_one(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("'valid_fraction':0,'save_best':{'monitor':'valid_loss'},", WHOLE), NULL);
+    fixture_run_ok(f, SPEC("'valid_fraction':0,'save_best':{'monitor':'valid_loss'},", WHOLE),
+                   NULL);
     assert_int_equal(event_integer(f, "stage", 0, "steps"), 10); /* all 40 items train */
     struct json *epoch = fixture_event(f, "epoch", 1);
     assert_int_equal(json_type(json_get(epoch, "valid_loss")), JSON_NULL);
@@ -391,10 +368,10 @@ static void a_loss_that_is_no_number_stops_the_run_with_a_hint(void **state)
 static void a_batch_larger_than_the_data_is_lowered_to_it(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f,
-           "{'model':'thaw-small','image':{'size':32},'batch_size':500,"
-           "'stages':[{'name':'s','freeze_to':-1,'epochs':1,'lr':1e-3,'schedule':'flat'}]}",
-           NULL);
+    fixture_run_ok(f,
+                   "{'model':'thaw-small','image':{'size':32},'batch_size':500,"
+                   "'stages':[{'name':'s','freeze_to':-1,'epochs':1,'lr':1e-3,'schedule':'flat'}]}",
+                   NULL);
     assert_int_equal(event_integer(f, "stage", 0, "batch_size"), 32);
     assert_int_equal(event_integer(f, "stage", 0, "steps"), 1);
 }
@@ -426,33 +403,38 @@ static void a_spec_that_cannot_run_is_refused_before_it_starts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(both_stages_run_and_the_model_learns, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(steps_report_the_rate_of_each_group, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_same_spec_gives_the_same_bits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_run_paused_anywhere_ends_in_the_same_bits, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(both_stages_run_and_the_model_learns, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(steps_report_the_rate_of_each_group, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(the_same_spec_gives_the_same_bits, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_run_paused_anywhere_ends_in_the_same_bits, fixture_set_up,
+                                        fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_run_interrupted_again_and_again_ends_in_the_same_bits,
-                                        set_up, tear_down),
+                                        fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_checkpoint_asked_for_is_what_a_killed_run_goes_on_from,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(going_on_with_other_threads_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(another_spec_does_not_go_on_from_this_ones_files, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_is_frozen_does_not_change_a_bit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_head_for_the_same_classes_is_kept_when_asked, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(with_save_best_the_final_model_is_the_best_epochs, set_up,
-                                        tear_down),
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(going_on_with_other_threads_is_told, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(another_spec_does_not_go_on_from_this_ones_files,
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_frozen_does_not_change_a_bit, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_head_for_the_same_classes_is_kept_when_asked,
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(with_save_best_the_final_model_is_the_best_epochs,
+                                        fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_result_names_the_files_weights_and_the_file_its_classes,
-                                        set_up, tear_down),
+                                        fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(without_validation_items_the_last_model_is_the_final_one,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_loss_that_is_no_number_stops_the_run_with_a_hint, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_batch_larger_than_the_data_is_lowered_to_it, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_spec_that_cannot_run_is_refused_before_it_starts, set_up,
-                                        tear_down),
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_loss_that_is_no_number_stops_the_run_with_a_hint,
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_batch_larger_than_the_data_is_lowered_to_it,
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_spec_that_cannot_run_is_refused_before_it_starts,
+                                        fixture_set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

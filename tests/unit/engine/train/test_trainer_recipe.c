@@ -17,9 +17,6 @@
 #include "engine/format/model_file.h"
 #include "tests/unit/engine/train/fixture.h"
 
-/* 20 items a class, a fifth of them validate: 32 train, 4 steps an epoch. */
-#define N_ITEMS 40
-
 #define SPEC(rest, stages)                                                                         \
     "{'dataset':'d','model':'thaw-small','weights':'random','image':{'size':32},'batch_size':8,"   \
     "'seed':7,'optimizer':{'name':'adamw','form':'v2'}," rest "'stages':[" stages "]}"
@@ -31,31 +28,10 @@
 
 static int set_up(void **state)
 {
-    struct fixture *fixture = mem_alloc(sizeof *fixture);
-    fixture_init(fixture, N_ITEMS);
+    int failed = fixture_set_up(state);
+    struct fixture *fixture = *state;
     fixture->threads = 1; /* quick beside other tests, which take the cores too */
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_deinit(*state);
-    mem_free(*state);
-    return 0;
-}
-
-static void run_ok(struct fixture *f, const char *spec)
-{
-    if (fixture_run(f, spec, NULL) != OK)
-        fail_msg("%s", f->err.detail);
-}
-
-static void whole_run(struct fixture *f, const char *spec, char hex[65])
-{
-    fixture_new_run(f);
-    run_ok(f, spec);
-    fixture_result(f, hex);
+    return failed;
 }
 
 /* The spec run with a pause at the given poll, then at every second one, until it is done. */
@@ -64,11 +40,11 @@ static void run_in_pieces_from(struct fixture *f, int poll, const char *spec, ch
     fixture_new_run(f);
     f->request = TRAINER_PAUSE;
     f->request_at = poll;
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     f->request_at = 2;
     for (int runs = 0; fixture_count(f, "result") == 0; runs++) {
         assert_true(runs < 100);
-        run_ok(f, spec);
+        fixture_run_ok(f, spec, NULL);
     }
     f->request_at = 0;
     fixture_result(f, hex);
@@ -82,7 +58,7 @@ static void run_in_pieces(struct fixture *f, const char *spec, char hex[65])
 static void same_in_pieces(struct fixture *f, const char *spec)
 {
     char whole[65], pieces[65];
-    whole_run(f, spec, whole);
+    fixture_run_anew(f, spec, whole);
     run_in_pieces(f, spec, pieces);
     assert_string_equal(whole, pieces);
 }
@@ -112,9 +88,11 @@ static double number_of(const struct fixture *f, const char *type, int n, const 
 static void a_stage_has_its_own_size_batch_and_sample(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("", STAGE("small", "0", "1", "1e-3",
-                             ",'image':{'size':48},'batch_size':4,"
-                             "'sample':{'fraction':0.5,'min_per_class':1}") "," WHOLE));
+    fixture_run_ok(f,
+                   SPEC("", STAGE("small", "0", "1", "1e-3",
+                                  ",'image':{'size':48},'batch_size':4,"
+                                  "'sample':{'fraction':0.5,'min_per_class':1}") "," WHOLE),
+                   NULL);
     assert_true(number_of(f, "stage", 0, "size") == 48);
     assert_true(number_of(f, "stage", 0, "n_train") == 16);
     assert_true(number_of(f, "stage", 0, "n_valid") == 4);
@@ -154,11 +132,13 @@ static double largest_difference(const char *a_path, const char *b_path)
 static void a_fresh_stage_starts_from_the_starting_weights_and_the_same_head(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("", STAGE("still", "0", "1", "1e-12", "")));
+    fixture_run_ok(f, SPEC("", STAGE("still", "0", "1", "1e-12", "")), NULL);
     char *still = fixture_path(f, "final");
     fixture_new_run(f);
-    run_ok(f, SPEC("", STAGE("wild", "0", "1", "0.1", "") "," STAGE("fresh", "0", "1", "1e-12",
-                                                                    ",'fresh':true")));
+    fixture_run_ok(f,
+                   SPEC("", STAGE("wild", "0", "1", "0.1", "") "," STAGE("fresh", "0", "1", "1e-12",
+                                                                         ",'fresh':true")),
+                   NULL);
     char *final = fixture_path(f, "final"), *wild = fixture_path(f, "stage-1");
     assert_true(largest_difference(still, wild) > .05);
     assert_true(largest_difference(still, final) < 1e-6);
@@ -196,7 +176,7 @@ static void fractions_of_the_data_leave_a_learning_curve(void **state)
 static void a_stage_that_ends_worse_than_the_one_before_is_told(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("", WHOLE "," STAGE("bad", "0", "1", "3.0", "")));
+    fixture_run_ok(f, SPEC("", WHOLE "," STAGE("bad", "0", "1", "3.0", "")), NULL);
     assert_true(told(f, "warning", "code", "stage_ended_worse"));
     assert_true(told(f, "warning", "detail", "\"bad\" ended worse"));
 }
@@ -209,14 +189,14 @@ static void a_stage_may_ask_for_a_pause_after_it_once(void **state)
 {
     struct fixture *f = *state;
     char plain[65], rested[65];
-    whole_run(f, SPEC("", HEAD "," WHOLE), plain);
+    fixture_run_anew(f, SPEC("", HEAD "," WHOLE), plain);
     fixture_new_run(f);
-    run_ok(f, SPEC("", RESTS "," WHOLE));
+    fixture_run_ok(f, SPEC("", RESTS "," WHOLE), NULL);
     struct json *paused = fixture_event(f, "paused", 0);
     assert_true(json_bool(paused, "by_recipe", false));
     json_free(paused);
     assert_int_equal(fixture_count(f, "result"), 0);
-    run_ok(f, SPEC("", RESTS "," WHOLE));
+    fixture_run_ok(f, SPEC("", RESTS "," WHOLE), NULL);
     assert_string_equal(fixture_result(f, rested), plain);
     run_in_pieces(f, SPEC("", RESTS "," WHOLE), rested);
     assert_string_equal(rested, plain);
@@ -226,11 +206,11 @@ static void stages_that_have_not_begun_may_be_changed_before_the_run_goes_on(voi
 {
     struct fixture *f = *state;
     char changed[65], resumed[65];
-    whole_run(f, SPEC("", HEAD "," STAGE("other", "1", "1", "5e-4", "")), changed);
+    fixture_run_anew(f, SPEC("", HEAD "," STAGE("other", "1", "1", "5e-4", "")), changed);
     fixture_new_run(f);
-    run_ok(f, SPEC("", RESTS "," WHOLE));
+    fixture_run_ok(f, SPEC("", RESTS "," WHOLE), NULL);
     buf_clear(&f->events);
-    run_ok(f, SPEC("", RESTS "," STAGE("other", "1", "1", "5e-4", "")));
+    fixture_run_ok(f, SPEC("", RESTS "," STAGE("other", "1", "1", "5e-4", "")), NULL);
     assert_int_equal(fixture_count(f, "stage"), 1);
     assert_string_equal(fixture_result(f, resumed), changed);
 }
@@ -238,7 +218,7 @@ static void stages_that_have_not_begun_may_be_changed_before_the_run_goes_on(voi
 static void a_time_limit_ends_the_run_with_the_model_as_it_is(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("'max_seconds':1e-6,", HEAD "," WHOLE));
+    fixture_run_ok(f, SPEC("'max_seconds':1e-6,", HEAD "," WHOLE), NULL);
     assert_true(told(f, "warning", "code", "time_limit"));
     assert_int_equal(fixture_count(f, "stage"), 1);
     assert_int_equal(fixture_count(f, "epoch"), 1); /* what was reached is validated */
@@ -256,7 +236,7 @@ static void early_stop_ends_a_stage_and_the_best_model_is_kept(void **state)
     const char *spec = SPEC("'early_stop':{'patience':2,'min_delta':100},"
                             "'save_best':{'monitor':'valid_loss'},",
                             LONG "," STAGE("next", "0", "1", "1e-3", ""));
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     assert_int_equal(fixture_count(f, "epoch"), 3 + 1); /* the first is best, then patience 2 */
     assert_int_equal(fixture_count(f, "stage"), 2);
     assert_true(told(f, "log", "detail", "ends early"));
@@ -273,7 +253,7 @@ static void rates_fall_on_a_plateau_but_not_below_the_least(void **state)
     const char *spec = SPEC("'reduce_on_plateau':{'patience':1,'factor':0.1,'min_delta':100,"
                             "'min_lr':5e-5},",
                             STAGE("four", "0", "4", "1e-3", ""));
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     int n = fixture_count(f, "step");
     struct json *first = fixture_event(f, "step", 0), *last = fixture_event(f, "step", n - 1);
     const struct json *rate = json_at(json_get(first, "learning_rates"), 2);
@@ -291,10 +271,10 @@ static void accumulating_one_batch_is_no_accumulation(void **state)
 {
     struct fixture *f = *state;
     char plain[65], summed[65], several[65];
-    whole_run(f, SPEC("", WHOLE), plain);
-    whole_run(f, SPEC("'accumulate':8,", WHOLE), summed);
+    fixture_run_anew(f, SPEC("", WHOLE), plain);
+    fixture_run_anew(f, SPEC("'accumulate':8,", WHOLE), summed);
     assert_string_equal(plain, summed);
-    whole_run(f, SPEC("'accumulate':24,", WHOLE), several);
+    fixture_run_anew(f, SPEC("'accumulate':24,", WHOLE), several);
     assert_string_not_equal(plain, several);
 }
 
@@ -327,7 +307,7 @@ static void a_run_with_a_sweep_before_it_is_the_same_run(void **state)
     struct fixture *f = *state;
     char automatic[65], given[65], pieces[65], spec[1024];
     snprintf(spec, sizeof spec, WITH_RATE, "'auto'");
-    whole_run(f, spec, automatic);
+    fixture_run_anew(f, spec, automatic);
     assert_true(told(f, "artifact", "name", "lr_find.json"));
     struct json *curve = read_curve(f);
     double valley = json_number(json_get(curve, "suggestions"), "valley", NAN);
@@ -345,14 +325,15 @@ static void a_run_with_a_sweep_before_it_is_the_same_run(void **state)
     char slice[80];
     snprintf(slice, sizeof slice, "{'slice':[null,%.17g]}", valley);
     snprintf(spec, sizeof spec, WITH_RATE, slice);
-    whole_run(f, spec, given);
+    fixture_run_anew(f, spec, given);
     assert_string_equal(given, automatic);
 }
 
 static void the_task_lr_find_leaves_a_curve_and_no_weights(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, SPEC("'task':'lr_find','lr_find':{'start':1e-6,'end':1,'steps':60},", WHOLE));
+    fixture_run_ok(f, SPEC("'task':'lr_find','lr_find':{'start':1e-6,'end':1,'steps':60},", WHOLE),
+                   NULL);
     struct json *curve = read_curve(f), *result = fixture_event(f, "result", 0);
     size_t n = json_len(json_get(curve, "losses"));
     assert_true(n >= 30 && n <= 60 && json_len(json_get(curve, "smoothed")) == n);
@@ -370,8 +351,10 @@ static void the_task_lr_find_leaves_a_curve_and_no_weights(void **state)
 static void the_finder_works_on_two_batches(void **state)
 {
     struct fixture *f = *state;
-    run_ok(f, "{'model':'thaw-small','weights':'random','image':{'size':32},'batch_size':16,"
-              "'task':'lr_find','stages':[" WHOLE "]}");
+    fixture_run_ok(f,
+                   "{'model':'thaw-small','weights':'random','image':{'size':32},'batch_size':16,"
+                   "'task':'lr_find','stages':[" WHOLE "]}",
+                   NULL);
     struct json *curve = read_curve(f);
     assert_true(json_len(json_get(curve, "losses")) > 20);
     json_free(curve);
@@ -396,7 +379,7 @@ static void cached_features_are_told_and_survive_pauses(void **state)
     struct fixture *f = *state;
     const char *spec = SPEC("'feature_cache':{'views':1},'frozen_batchnorm':'eval',",
                             STAGE("stage-1", "-1", "4", "2e-3", "") "," WHOLE);
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     assert_true(number_of(f, "stage", 0, "cached_views") == 1);
     assert_true(isnan(number_of(f, "stage", 1, "cached_views")));
     assert_true(told(f, "log", "detail", "Cached features saved"));
@@ -409,11 +392,11 @@ static void the_number_of_loader_threads_never_matters(void **state)
 {
     struct fixture *f = *state;
     char first[65], other[65];
-    whole_run(f, SPEC("", HEAD "," WHOLE), first);
+    fixture_run_anew(f, SPEC("", HEAD "," WHOLE), first);
     static const int threads[] = {1, 5};
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
         f->loader_threads = threads[i];
-        whole_run(f, SPEC("", HEAD "," WHOLE), other);
+        fixture_run_anew(f, SPEC("", HEAD "," WHOLE), other);
         assert_string_equal(first, other);
     }
 }
@@ -442,16 +425,16 @@ static void a_resume_file_damaged_on_disk_is_passed_over_for_the_one_before(void
     struct fixture *f = *state;
     char whole[65], resumed[65];
     const char *spec = SPEC("", HEAD "," WHOLE);
-    whole_run(f, spec, whole);
+    fixture_run_anew(f, spec, whole);
     fixture_new_run(f);
     f->request = TRAINER_PAUSE;
     for (int at = 3; at <= 4; at++) { /* two files */
         f->request_at = at;
-        run_ok(f, spec);
+        fixture_run_ok(f, spec, NULL);
     }
     flip_a_bit_of_the_newest(f);
     f->request_at = 0;
-    run_ok(f, spec);
+    fixture_run_ok(f, spec, NULL);
     assert_true(told(f, "warning", "code", "checkpoint_passed_over"));
     assert_true(told(f, "warning", "detail", "damaged"));
     assert_string_equal(fixture_result(f, resumed), whole);
@@ -459,7 +442,7 @@ static void a_resume_file_damaged_on_disk_is_passed_over_for_the_one_before(void
 
 int main(void)
 {
-#define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_DATA(a_stage_has_its_own_size_batch_and_sample),
         WITH_DATA(a_fresh_stage_starts_from_the_starting_weights_and_the_same_head),

@@ -31,6 +31,22 @@ void model_info_deinit(struct model_info *info)
     json_free(info->classes);
     json_free(info->lineage);
     info->classes = info->lineage = NULL;
+    model_text_deinit(&info->text);
+}
+
+bool model_info_is_text(const struct model_info *info)
+{
+    return info->text.vocabulary != NULL;
+}
+
+const char *model_info_kind(const struct model_info *info)
+{
+    return model_info_is_text(info) ? "text" : "image";
+}
+
+bool model_info_has_classes(const struct model_info *info)
+{
+    return strcmp(info->head, MODEL_HEAD_NONE) != 0 && strcmp(info->head, MODEL_HEAD_DECODER) != 0;
 }
 
 bool model_info_is_multilabel(const struct model_info *info)
@@ -55,19 +71,27 @@ static struct json *array_of(const double numbers[3])
     return array;
 }
 
-struct json *model_info_metadata(const struct model_info *info)
+static void set_image(struct json *metadata, const struct model_info *info)
 {
     char size[16];
-    struct json *metadata = json_new_object();
     snprintf(size, sizeof size, "%d", info->image_size);
+    json_set_string(metadata, MODEL_KEY_IMAGE_SIZE, size);
+    set_json(metadata, MODEL_KEY_MEAN, array_of(info->mean));
+    set_json(metadata, MODEL_KEY_STD, array_of(info->std));
+}
+
+struct json *model_info_metadata(const struct model_info *info)
+{
+    struct json *metadata = json_new_object();
     json_set_string(metadata, MODEL_KEY_FORMAT, MODEL_FORMAT);
     json_set_string(metadata, MODEL_KEY_ARCHITECTURE, info->architecture);
     json_set_string(metadata, MODEL_KEY_HEAD, info->head);
-    json_set_string(metadata, MODEL_KEY_IMAGE_SIZE, size);
     set_json(metadata, MODEL_KEY_CLASSES, info->classes ? json_copy(info->classes) : NULL);
     set_json(metadata, MODEL_KEY_LINEAGE, info->lineage ? json_copy(info->lineage) : NULL);
-    set_json(metadata, MODEL_KEY_MEAN, array_of(info->mean));
-    set_json(metadata, MODEL_KEY_STD, array_of(info->std));
+    if (model_info_is_text(info))
+        set_json(metadata, MODEL_KEY_TEXT, model_text_to_json(&info->text));
+    else
+        set_image(metadata, info);
     return metadata;
 }
 
@@ -137,18 +161,46 @@ static enum status read_classes(const struct json *metadata, struct model_info *
                                 struct err *err)
 {
     info->classes = parse_json(metadata, MODEL_KEY_CLASSES);
-    if (strcmp(info->head, MODEL_HEAD_NONE) == 0)
+    if (!model_info_has_classes(info))
         return info->classes
-                   ? unusable(MODEL_KEY_CLASSES, "null, although the model has no head", err)
+                   ? unusable(MODEL_KEY_CLASSES, "null, although the model has no classifier", err)
                    : OK;
     return model_check_classes(info->classes, err);
+}
+
+static enum status read_image(const struct json *metadata, struct model_info *info, struct err *err)
+{
+    char size[16] = "", *end;
+    copy_text(metadata, MODEL_KEY_IMAGE_SIZE, size, sizeof size);
+    info->image_size = (int)strtol(size, &end, 10);
+    if (*end || info->image_size < MIN_IMAGE_SIZE || info->image_size > MAX_IMAGE_SIZE)
+        return unusable(MODEL_KEY_IMAGE_SIZE, "a number of pixels in 8..4096", err);
+    enum status status = read_numbers(metadata, MODEL_KEY_MEAN, false, info->mean, err);
+    if (status == OK)
+        status = read_numbers(metadata, MODEL_KEY_STD, true, info->std, err);
+    return status;
+}
+
+/* A model of text is one because it says so; its heads are those of text and no others. */
+static enum status read_text(const struct json *metadata, struct model_info *info, struct err *err)
+{
+    static const char *const heads[] = {MODEL_HEAD_NONE, MODEL_HEAD_DECODER, MODEL_HEAD_POOLING};
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+        known |= strcmp(info->head, heads[i]) == 0;
+    if (!known)
+        return unusable(MODEL_KEY_HEAD, "\"decoder\", \"pooling\" or \"none\", as of text", err);
+    struct json *object = parse_json(metadata, MODEL_KEY_TEXT);
+    enum status status = model_text_from_json(object, &info->text, err);
+    json_free(object);
+    return status;
 }
 
 enum status model_info_from_metadata(const struct json *metadata, struct model_info *info,
                                      struct err *err)
 {
     *info = model_info_default("");
-    char format[8] = "", size[16] = "", *end;
+    char format[8] = "";
     if (!copy_text(metadata, MODEL_KEY_FORMAT, format, sizeof format) ||
         strcmp(format, MODEL_FORMAT) != 0)
         return err_set(err, E_INVALID,
@@ -159,13 +211,8 @@ enum status model_info_from_metadata(const struct json *metadata, struct model_i
         return unusable(MODEL_KEY_ARCHITECTURE, "the name of an architecture", err);
     if (!copy_text(metadata, MODEL_KEY_HEAD, info->head, sizeof info->head))
         return unusable(MODEL_KEY_HEAD, "the name of a kind of head", err);
-    copy_text(metadata, MODEL_KEY_IMAGE_SIZE, size, sizeof size);
-    info->image_size = (int)strtol(size, &end, 10);
-    if (*end || info->image_size < MIN_IMAGE_SIZE || info->image_size > MAX_IMAGE_SIZE)
-        return unusable(MODEL_KEY_IMAGE_SIZE, "a number of pixels in 8..4096", err);
-    enum status status = read_numbers(metadata, MODEL_KEY_MEAN, false, info->mean, err);
-    if (status == OK)
-        status = read_numbers(metadata, MODEL_KEY_STD, true, info->std, err);
+    enum status status = json_get(metadata, MODEL_KEY_TEXT) ? read_text(metadata, info, err)
+                                                            : read_image(metadata, info, err);
     if (status == OK)
         status = read_classes(metadata, info, err);
     if (status == OK) {
@@ -233,6 +280,11 @@ enum status model_file_open(const char *path, struct tensor_source *source, stru
     if (status != OK)
         return status;
     status = model_info_from_metadata(source->metadata, info, err);
+    if (status == OK && model_info_is_text(info)) {
+        status = model_text_check_weights(&info->text, source, err);
+        if (status != OK)
+            model_info_deinit(info);
+    }
     if (status != OK)
         tensor_source_close(source);
     return status;

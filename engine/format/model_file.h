@@ -1,8 +1,10 @@
 /* model_file.h -- a model as this service keeps it: safetensors whose metadata say what it is.
  *
- * Tensors are the graph's parameters under torchvision's names (a new head's under head.N.*).
- * Metadata are strings; lists and objects are JSON text. The keys below are the whole contract
- * between import, training, prediction and downloads. */
+ * Tensors are the graph's parameters under torchvision's names (a new head's under head.N.*), those
+ * of a model of text under fastai's (encoder.weight, rnns.N.*, decoder.bias). Metadata are strings;
+ * lists and objects are JSON text. The keys below, and "text" (model_text.h), are the whole
+ * contract between import, training, prediction and downloads: a model has either image_size, mean
+ * and std, or "text". */
 #ifndef THAW_ENGINE_FORMAT_MODEL_FILE_H
 #define THAW_ENGINE_FORMAT_MODEL_FILE_H
 
@@ -12,16 +14,19 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "engine/core/graph.h"
+#include "engine/format/model_text.h"
 #include "engine/format/tensor_source.h"
 
 #define MODEL_KEY_FORMAT       "thaw_format"  /* MODEL_FORMAT */
-#define MODEL_KEY_ARCHITECTURE "architecture" /* a name of the zoo: "resnet34" */
-#define MODEL_KEY_HEAD         "head"         /* "original", "v1", "v2" (zoo.h), or "none" */
-#define MODEL_KEY_CLASSES      "classes"      /* JSON array of strings, or null without a head */
-#define MODEL_KEY_IMAGE_SIZE   "image_size"   /* decimal: "224" */
-#define MODEL_KEY_MEAN         "mean"         /* JSON array of 3 numbers, on pixels in 0..1 */
-#define MODEL_KEY_STD          "std"
-#define MODEL_KEY_LINEAGE      "lineage" /* JSON object: origin, and the training's task; or null */
+#define MODEL_KEY_ARCHITECTURE "architecture" /* a name of the zoo: "resnet34"; or "awd-lstm" */
+#define MODEL_KEY_HEAD                                                                             \
+    "head"                                /* "original", "v1", "v2" (zoo.h), "none"; of text       \
+                                             "decoder" or "pooling" (model_text.h) */
+#define MODEL_KEY_CLASSES    "classes"    /* JSON array of strings, or null without a head */
+#define MODEL_KEY_IMAGE_SIZE "image_size" /* decimal: "224" */
+#define MODEL_KEY_MEAN       "mean"       /* JSON array of 3 numbers, on pixels in 0..1 */
+#define MODEL_KEY_STD        "std"
+#define MODEL_KEY_LINEAGE    "lineage" /* JSON object: origin, and the training's task; or null */
 
 #define MODEL_FORMAT         "1"
 #define MODEL_ORIGIN_BUNDLED "bundled" /* lineage.origin of weights that come with the program */
@@ -32,9 +37,10 @@
 
 struct model_info {
     char architecture[64];
-    char head[16];        /* zoo_head_name() or MODEL_HEAD_NONE */
-    struct json *classes; /* owned; array of strings; NULL exactly for MODEL_HEAD_NONE */
-    int image_size;
+    char head[16];        /* zoo_head_name(), MODEL_HEAD_NONE, or of text */
+    struct json *classes; /* owned; array of strings; NULL exactly where the head has no classes */
+    struct model_text text; /* owned; of a model of text; else its vocabulary is NULL, */
+    int image_size;         /* and these hold */
     double mean[3], std[3];
     struct json *lineage; /* owned; an object or NULL */
 };
@@ -42,6 +48,11 @@ struct model_info {
 /* 224 px, ImageNet's mean and standard deviation, no head, no classes. */
 struct model_info model_info_default(const char *architecture);
 void model_info_deinit(struct model_info *info);
+
+bool model_info_is_text(const struct model_info *info);
+const char *model_info_kind(const struct model_info *info); /* "image" or "text" */
+/* Whether its head tells classes: neither a body alone nor a language model. */
+bool model_info_has_classes(const struct model_info *info);
 
 /* Whether its outputs are one yes or no a class (a sigmoid each), as a job of the task
  * image_multilabel trains them, not one choice among all (softmax). */
@@ -61,7 +72,8 @@ enum status model_check_classes(const struct json *classes, struct err *err);
 enum status model_file_write(const char *path, const struct model_info *info,
                              const struct graph *graph, char hex[SHA256_HEX], struct err *err);
 
-/* Opens a file that model_file_write (or import) made. Both are the caller's to close. */
+/* Opens a file that model_file_write (or import) made; one of text has the vocabulary that its
+ * tensors have rows for. Both are the caller's to close. */
 enum status model_file_open(const char *path, struct tensor_source *source, struct model_info *info,
                             struct err *err);
 

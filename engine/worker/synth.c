@@ -1,9 +1,11 @@
-/* synth.c -- the verb `synth`: writes a set of drawn pictures (engine/data/synth.h) to a zip, a tar
- * or a folder, as train/CLASS/NNNNN.jpg and valid/CLASS/NNNNN.jpg.
+/* synth.c -- the verb `synth`: writes a set of drawn pictures (engine/data/synth.h), or of letters
+ * (engine/data/synth_letter.h), to a zip, a tar or a folder, as train/CLASS/NNNNN.jpg and
+ * valid/CLASS/NNNNN.jpg; letters are .txt, and those without a label unsup/NNNNN.txt.
  *
- * Document: {verb, out, set, classes, per_class, valid, size, seed, format}. The same document
- * gives the same bytes. Validation pictures are no training pictures of another seed: their numbers
- * start where no training picture's are. */
+ * Document: {verb, out, set, classes, per_class, valid, unlabelled, size, seed, format}. The same
+ * document gives the same bytes. What validates trains with no other seed: its numbers start where
+ * no training item's are. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -12,18 +14,21 @@
 #include "engine/data/jpeg.h"
 #include "engine/data/png.h"
 #include "engine/data/synth.h"
+#include "engine/data/synth_letter.h"
 #include "engine/worker/verb.h"
 
 #define MAX_PER_CLASS 1000000
-#define VALID_BASE    MAX_PER_CLASS /* the number of a class's first validation picture */
+#define VALID_BASE    MAX_PER_CLASS       /* the number of a class's first validation item */
+#define UNSUP_BASE    (2 * MAX_PER_CLASS) /* and of its first one without a label */
+#define LETTERS       "letters"
 #define JPEG_QUALITY  92
 #define MAX_FILE      (32u << 20)
 
 struct job {
-    struct report *report; /* borrowed */
-    const struct synth_set *set;
+    struct report *report;         /* borrowed */
+    const struct synth_set *set;   /* NULL: letters */
     struct archive_writer *writer; /* owned */
-    int64_t classes, per_class, valid, size, seed;
+    int64_t classes, per_class, valid, unlabelled, size, seed;
     bool jpeg;
     uint8_t *pixels; /* owned */
     struct buf file; /* owned */
@@ -43,16 +48,31 @@ static enum status read_count(const struct json *document, const char *key, int6
 static enum status find_set(const char *name, const struct synth_set **set, struct err *err)
 {
     *set = synth_find_set(name);
-    if (*set)
+    if (*set || strcmp(name, LETTERS) == 0)
         return OK;
     struct buf names;
     buf_init(&names, 1024);
     for (size_t i = 0; i < synth_n_sets(); i++)
-        buf_printf(&names, "%s%s", i ? ", " : "", synth_set_name(synth_set_at(i)));
+        buf_printf(&names, "%s, ", synth_set_name(synth_set_at(i)));
+    buf_puts(&names, LETTERS);
     enum status status =
         err_set(err, E_INVALID, "There is no set \"%s\" to draw; there are %s.", name, names.data);
     buf_deinit(&names);
     return status;
+}
+
+static size_t count_classes(const struct synth_set *set)
+{
+    return set ? synth_n_classes(set) : synth_letter_n_classes();
+}
+
+static struct synth_name class_name(const struct job *job, size_t label)
+{
+    struct synth_name name;
+    if (job->set)
+        return synth_class_name(job->set, label);
+    snprintf(name.text, sizeof name.text, "%s", synth_letter_class_name(label));
+    return name;
 }
 
 static enum status read_document(struct job *job, const struct json *document, struct err *err)
@@ -61,10 +81,11 @@ static enum status read_document(struct job *job, const struct json *document, s
     enum status status = find_set(json_string(document, "set", "a"), &job->set, err);
     if (status)
         return status;
-    int64_t all = (int64_t)synth_n_classes(job->set);
+    int64_t all = (int64_t)count_classes(job->set), most = job->set ? 0 : MAX_PER_CLASS;
     if ((status = read_count(document, "classes", all, 1, all, &job->classes, err)) ||
         (status = read_count(document, "per_class", 100, 0, MAX_PER_CLASS, &job->per_class, err)) ||
         (status = read_count(document, "valid", 20, 0, MAX_PER_CLASS, &job->valid, err)) ||
+        (status = read_count(document, "unlabelled", 0, 0, most, &job->unlabelled, err)) ||
         (status =
              read_count(document, "size", 64, SYNTH_MIN_SIZE, SYNTH_MAX_SIZE, &job->size, err)) ||
         (status = read_count(document, "seed", 0, 0, JSON_MAX_INTEGER, &job->seed, err)))
@@ -75,34 +96,57 @@ static enum status read_document(struct job *job, const struct json *document, s
     return OK;
 }
 
-static enum status draw_file(struct job *job, size_t label, const char *split, int64_t number,
-                             struct err *err)
+static enum status make_content(struct job *job, size_t label, int64_t number, struct err *err)
 {
     int size = (int)job->size;
-    synth_draw(job->set, label, (uint64_t)job->seed, (uint64_t)number, size, job->pixels);
     buf_clear(&job->file);
-    enum status status =
-        job->jpeg ? image_jpeg_encode(job->pixels, size, size, JPEG_QUALITY, &job->file, err)
-                  : image_png_encode(job->pixels, size, size, &job->file, err);
-    if (status)
+    if (!job->set) {
+        synth_letter_write(label, (uint64_t)job->seed, (uint64_t)number, &job->file);
+        return OK;
+    }
+    synth_draw(job->set, label, (uint64_t)job->seed, (uint64_t)number, size, job->pixels);
+    return job->jpeg ? image_jpeg_encode(job->pixels, size, size, JPEG_QUALITY, &job->file, err)
+                     : image_png_encode(job->pixels, size, size, &job->file, err);
+}
+
+/* `folder`/NNNNN.EXT. */
+static enum status add_file(struct job *job, const char *folder, size_t label, int64_t number,
+                            struct err *err)
+{
+    enum status status = report_check(job->report, err);
+    if (status == OK)
+        status = make_content(job, label, number, err);
+    if (status != OK)
         return status;
-    char *name = mem_printf("%s/%s/%05lld.%s", split, synth_class_name(job->set, label).text,
-                            (long long)number, job->jpeg ? "jpg" : "png");
+    const char *extension = !job->set ? "txt" : job->jpeg ? "jpg" : "png";
+    char *name = mem_printf("%s/%05lld.%s", folder, (long long)number, extension);
     status = archive_writer_add(job->writer, name, job->file.data, job->file.len, err);
     mem_free(name);
     job->done++;
-    report_progress(job->report, job->done, job->classes * (job->per_class + job->valid));
+    report_progress(job->report, job->done,
+                    job->classes * (job->per_class + job->valid) + job->unlabelled);
     return status;
 }
 
-static enum status draw_split(struct job *job, const char *split, int64_t first, int64_t n,
-                              struct err *err)
+static enum status add_split(struct job *job, const char *split, int64_t first, int64_t n,
+                             struct err *err)
 {
     enum status status = OK;
-    for (int64_t label = 0; label < job->classes; label++)
+    for (int64_t label = 0; label < job->classes && !status; label++) {
+        char *folder = mem_printf("%s/%s", split, class_name(job, (size_t)label).text);
         for (int64_t i = 0; i < n && !status; i++)
-            if (!(status = report_check(job->report, err)))
-                status = draw_file(job, (size_t)label, split, first + i, err);
+            status = add_file(job, folder, (size_t)label, first + i, err);
+        mem_free(folder);
+    }
+    return status;
+}
+
+/* Of all classes in turn. */
+static enum status add_unlabelled(struct job *job, struct err *err)
+{
+    enum status status = OK;
+    for (int64_t i = 0; i < job->unlabelled && !status; i++)
+        status = add_file(job, "unsup", (size_t)(i % job->classes), UNSUP_BASE + i, err);
     return status;
 }
 
@@ -110,12 +154,13 @@ static void send_result(struct job *job)
 {
     struct json *result = json_new_object();
     json_set_string(result, "type", "result");
-    json_set_string(result, "set", synth_set_name(job->set));
+    json_set_string(result, "set", job->set ? synth_set_name(job->set) : LETTERS);
     struct json *names = json_set_array(result, "classes");
     for (int64_t i = 0; i < job->classes; i++)
-        json_add_string(names, synth_class_name(job->set, (size_t)i).text);
+        json_add_string(names, class_name(job, (size_t)i).text);
     json_set_integer(result, "train", job->classes * job->per_class);
     json_set_integer(result, "valid", job->classes * job->valid);
+    json_set_integer(result, "unlabelled", job->unlabelled);
     report_send(job->report, result);
     json_free(result);
 }
@@ -129,9 +174,9 @@ static enum status run(struct report *report, const struct json *document, struc
     buf_init(&job.file, MAX_FILE);
     job.pixels = mem_alloc((size_t)(job.size * job.size) * 3);
     if ((status = archive_writer_open(json_string(document, "out", ""), &job.writer, err)) ||
-        (status = draw_split(&job, "train", 0, job.per_class, err)) ||
-        (status = draw_split(&job, "valid", VALID_BASE, job.valid, err)) ||
-        (status = archive_writer_finish(job.writer, err)))
+        (status = add_split(&job, "train", 0, job.per_class, err)) ||
+        (status = add_split(&job, "valid", VALID_BASE, job.valid, err)) ||
+        (status = add_unlabelled(&job, err)) || (status = archive_writer_finish(job.writer, err)))
         goto done;
     send_result(&job);
 done:
@@ -144,10 +189,12 @@ done:
 static const struct verb_flag flags[] = {
     {"--out", "out", FLAG_NEW_FILE, "PATH",
      "a .zip, .tar, .tar.gz or .tar.zst to write, else a folder", true},
-    {"--set", "set", FLAG_TEXT, "NAME", "a, b, shapes, textures or forms (a)", false},
+    {"--set", "set", FLAG_TEXT, "NAME",
+     "pictures: a, b, shapes, textures or forms; texts: letters (a)", false},
     {"--classes", "classes", FLAG_INTEGER, "N", "the first N classes of the set (all)", false},
-    {"--per-class", "per_class", FLAG_INTEGER, "N", "training pictures of a class (100)", false},
-    {"--valid", "valid", FLAG_INTEGER, "N", "validation pictures of a class (20)", false},
+    {"--per-class", "per_class", FLAG_INTEGER, "N", "training items of a class (100)", false},
+    {"--valid", "valid", FLAG_INTEGER, "N", "validation items of a class (20)", false},
+    {"--unlabelled", "unlabelled", FLAG_INTEGER, "N", "letters without a label (0)", false},
     {"--size", "size", FLAG_INTEGER, "N", "side in pixels, 16 to 1024 (64)", false},
     {"--seed", "seed", FLAG_INTEGER, "N", "other seeds draw other pictures (0)", false},
     {"--format", "format", FLAG_TEXT, "jpeg|png", "of the files (jpeg)", false},
@@ -155,7 +202,7 @@ static const struct verb_flag flags[] = {
 
 const struct verb verb_synth = {
     .name = "synth",
-    .summary = "draws a labelled set of pictures",
+    .summary = "draws a labelled set of pictures, or writes one of letters",
     .flags = flags,
     .n_flags = ARRAY_LEN(flags),
     .run = run,

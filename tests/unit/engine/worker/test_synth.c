@@ -108,6 +108,20 @@ static void a_folder_is_laid_out_by_split_and_class(void **state)
     assert_false(exists("set/train/heart/00002.jpg"));
 }
 
+static void letters_are_written_with_and_without_labels(void **state)
+{
+    (void)state;
+    assert_int_equal(SYNTH("set", "--set", "letters", "--classes", "3", "--per-class", "2",
+                           "--valid", "1", "--unlabelled", "4"),
+                     OK);
+    assert_true(exists("set/train/account/00001.txt"));
+    assert_true(exists("set/valid/payment/1000000.txt"));
+    assert_true(exists("set/unsup/2000003.txt"));
+    assert_false(exists("set/unsup/2000004.txt"));
+    assert_false(exists("set/train/quality"));
+    assert_int_equal(SYNTH("x.tar", "--set", "b", "--unlabelled", "1"), E_INVALID);
+}
+
 static void what_cannot_be_drawn_is_said_before_anything_is_written(void **state)
 {
     (void)state;
@@ -132,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(an_archive_holds_every_picture_that_was_asked_for),
         IN_A_FOLDER(a_folder_is_laid_out_by_split_and_class),
+        IN_A_FOLDER(letters_are_written_with_and_without_labels),
         IN_A_FOLDER(what_cannot_be_drawn_is_said_before_anything_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

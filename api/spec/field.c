@@ -338,10 +338,43 @@ struct json *fields_complete(const struct fields *fields, const struct json *obj
     return whole;
 }
 
+/* --- Kinds --- */
+
+static bool is_of_another_kind(const struct field *field, enum field_kind kind)
+{
+    return field->only != FOR_ALL && field->only != kind;
+}
+
+enum status fields_check_kind(const struct fields *fields, const struct json *object,
+                              enum field_kind kind, const char *at, const char *why,
+                              struct err *err)
+{
+    for (size_t i = 0; i < fields->n; i++) {
+        const struct field *field = &fields->rows[i];
+        if (!is_of_another_kind(field, kind) ||
+            json_type(json_get(object, field->name)) == JSON_NULL)
+            continue;
+        char pointer[MAX_POINTER];
+        point(pointer, at, field->name);
+        return err_at(err, E_INVALID, pointer, "The field \"%s\" is for %s, %s: remove it.",
+                      field->name, field->only == FOR_TEXTS ? "texts" : "pictures", why);
+    }
+    return OK;
+}
+
+void fields_keep_kind(const struct fields *fields, struct json *object, enum field_kind kind)
+{
+    for (size_t i = 0; i < fields->n; i++)
+        if (is_of_another_kind(&fields->rows[i], kind))
+            json_remove(object, fields->rows[i].name);
+}
+
 /* --- Printing --- */
 
 void fields_print(const struct fields *fields, const char *prefix, struct buf *out)
 {
+    static const char *const kinds[] = {
+        [FOR_ALL] = "", [FOR_PICTURES] = "pictures: ", [FOR_TEXTS] = "texts: "};
     for (size_t i = 0; i < fields->n; i++) {
         const struct field *field = &fields->rows[i];
         struct buf takes;
@@ -350,7 +383,7 @@ void fields_print(const struct fields *fields, const char *prefix, struct buf *o
         const char *shown = field->required ? "required" : field->shown;
         buf_printf(out, "| `%s%s` | %s | ", prefix, field->name, takes.data);
         buf_printf(out, shown ? "%s" : "`%s`", shown ? shown : field->fallback);
-        buf_printf(out, " | %s |\n", field->meaning);
+        buf_printf(out, " | %s%s |\n", kinds[field->only], field->meaning);
         buf_deinit(&takes);
         bool is_list = field->element && field->element->members;
         const struct fields *members = is_list ? field->element->members : field->members;

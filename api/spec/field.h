@@ -25,8 +25,12 @@ enum field_form {
     TAKES_LIST = 256,   /* of shortest..longest `element`s */
 };
 
+/* What a job's data are; rows that go with one kind alone are refused with the other. */
+enum field_kind { FOR_ALL, FOR_PICTURES, FOR_TEXTS };
+
 struct field {
     const char *name;
+    enum field_kind only;
     unsigned takes; /* field_form bits */
     double min, max;
     bool above_min;               /* min itself is refused */
@@ -50,6 +54,15 @@ struct fields {
  * E_INVALID: out of range. `at` is the object's own pointer, "" for a whole document. */
 enum status fields_check(const struct fields *fields, const struct json *object, const char *at,
                          struct err *err);
+
+/* Refuses members (not null) whose rows are for another kind than `kind`; `why` ends the sentence
+ * "The field "x" is for pictures, ". E_INVALID. Members of members are not looked at. */
+enum status fields_check_kind(const struct fields *fields, const struct json *object,
+                              enum field_kind kind, const char *at, const char *why,
+                              struct err *err);
+
+/* Removes the members whose rows are for another kind. */
+void fields_keep_kind(const struct fields *fields, struct json *object, enum field_kind kind);
 
 /* A new object with the table's fields in the table's order: the given ones (objects completed in
  * turn) and, where absent, the defaults. `object` has passed fields_check. */

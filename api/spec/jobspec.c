@@ -4,6 +4,7 @@
 #include "api/spec/field.h"
 #include "api/spec/jobspec_parts.h"
 #include "api/spec/jobspec_table.h"
+#include "api/spec/jobspec_text.h"
 #include "api/spec/preset.h"
 
 enum status jobspec_resolve(const struct json *spec, struct json **resolved, struct err *err)
@@ -12,10 +13,13 @@ enum status jobspec_resolve(const struct json *spec, struct json **resolved, str
     if (status != OK)
         return status;
     struct json *whole = fields_complete(&jobspec_fields, spec);
+    jobspec_keep_kind(whole);
     jobspec_fill(whole);
     status = jobspec_check(whole, err);
-    if (status == OK)
+    if (status == OK) {
         *resolved = fields_complete(&jobspec_fields, whole); /* in the table's order */
+        jobspec_keep_kind(*resolved);
+    }
     json_free(whole);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "api/spec/field.h"
 #include "api/spec/jobspec_parts.h"
 #include "api/spec/jobspec_table.h"
+#include "api/spec/jobspec_text.h"
 #include "api/spec/preset.h"
 #include "base/mem.h"
 
@@ -129,6 +130,8 @@ static enum status check_task(const struct json *spec, struct err *err)
         {"evaluate", "fractions", "does not train"},
         {"predict", "stages", "does not train"},
         {"predict", "fractions", "does not train"},
+        {"language_model", "class_weights", "has no classes"},
+        {"language_model", "label_smoothing", "predicts words as they are"},
         {"image_multilabel", "label_smoothing", "has a target for each class by itself"},
     };
     const char *task = json_string(spec, "task", "");
@@ -360,8 +363,9 @@ static enum status check_optimizer(const struct json *spec, struct err *err)
 enum status jobspec_check(const struct json *spec, struct err *err)
 {
     static enum status (*const rules[])(const struct json *, struct err *) = {
-        check_metadata, check_class_weights, check_pairs,        check_fractions, check_lr_find,
-        check_task,     check_weights,       check_stages_alone, check_stages,    check_optimizer,
+        check_metadata,     check_class_weights, check_pairs,     jobspec_check_kind,
+        check_fractions,    check_lr_find,       check_task,      check_weights,
+        check_stages_alone, check_stages,        check_optimizer,
     };
     if (json_type(spec) != JSON_OBJECT)
         return err_set(err, E_SYNTAX, "A job spec is an object, this is %s.",

@@ -10,6 +10,7 @@
 #include "api/spec/field.h"
 #include "api/spec/jobspec_parts.h"
 #include "api/spec/jobspec_table.h"
+#include "api/spec/jobspec_text.h"
 #include "api/spec/preset.h"
 #include "base/mem.h"
 
@@ -87,45 +88,51 @@ static void set_momentum(struct json *schedule, double start, double peak, doubl
     json_add_number(momentum, end);
 }
 
-static void fill_one_cycle(struct json *schedule)
+static void fill_one_cycle(struct json *schedule, bool text)
 {
     bool v1 = is_v1(schedule);
     set_default_number(schedule, "pct_start", v1 ? .3 : .25);
     set_default_number(schedule, "div", 25);
     double div = json_number(schedule, "div", 25);
     set_default_number(schedule, "div_final", v1 ? div * 1e4 : 1e5);
-    if (!json_get(schedule, "momentum"))
+    if (!json_get(schedule, "momentum") && text)
+        set_momentum(schedule, .8, .7, .8);
+    else if (!json_get(schedule, "momentum"))
         set_momentum(schedule, .95, .85, .95);
 }
 
-static void fill_flat(struct json *schedule)
+static void fill_flat(struct json *schedule, bool text)
 {
+    (void)text;
     (void)schedule;
 }
 
-static void fill_flat_cos(struct json *schedule)
+static void fill_flat_cos(struct json *schedule, bool text)
 {
+    (void)text;
     set_default_number(schedule, "pct_start", .75);
     set_default_number(schedule, "div_final", 1e5);
 }
 
-static void fill_sgdr(struct json *schedule)
+static void fill_sgdr(struct json *schedule, bool text)
 {
+    (void)text;
     set_default_number(schedule, "cycle_len", 1);
     set_default_number(schedule, "cycle_mult", 2);
 }
 
-static void fill_triangular(struct json *schedule)
+static void fill_triangular(struct json *schedule, bool text)
 {
+    (void)text;
     set_default_number(schedule, "cut_frac", .1);
     set_default_number(schedule, "ratio", 32);
 }
 
-static void fill_schedule(struct json *schedule, double momentum)
+static void fill_schedule(struct json *schedule, double momentum, bool text)
 {
     static const struct {
         const char *name;
-        void (*fill)(struct json *schedule);
+        void (*fill)(struct json *schedule, bool text);
     } kinds[] = {
         {"one_cycle", fill_one_cycle},   {"flat", fill_flat},
         {"flat_cos", fill_flat_cos},     {"sgdr", fill_sgdr},
@@ -134,7 +141,7 @@ static void fill_schedule(struct json *schedule, double momentum)
     double constant = json_as_number(json_get(schedule, "momentum"), momentum);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (has(schedule, "name", kinds[i].name))
-            kinds[i].fill(schedule);
+            kinds[i].fill(schedule, text);
     if (json_type(json_get(schedule, "momentum")) != JSON_ARRAY)
         set_momentum(schedule, constant, constant, constant);
 }
@@ -183,16 +190,21 @@ static void fill_rate(struct json *stage, const struct json *schedule)
     json_add_number(slice, 3e-3);
 }
 
-static void fill_stage(struct json *stage, size_t index, const char *form, double momentum)
+static void fill_stage(struct json *spec, size_t index, const char *form, double momentum)
 {
+    struct json *stage = writable(json_at(json_get(spec, "stages"), index));
+    bool text = jobspec_is_text(spec);
     char name[32];
     snprintf(name, sizeof(name), "stage-%zu", index + 1);
     set_default_string(stage, "name", name);
     struct json *schedule = schedule_object(stage);
     set_default_string(schedule, "form", form);
-    fill_schedule(schedule, momentum);
+    fill_schedule(schedule, momentum, text);
     fill_rate(stage, schedule);
-    fill_augment(stage);
+    if (text)
+        set_default_string(stage, "phase", jobspec_phase(spec));
+    else
+        fill_augment(stage);
 }
 
 /* One stage of one fraction: NAME@FRACTION on its sample; the first starts afresh. */
@@ -246,18 +258,29 @@ static void fill_stages(struct json *spec, const char *preset)
     }
     const char *form = preset_form(preset);
     double momentum = optimizer_momentum(json_get(spec, "optimizer"));
-    struct json *stages = member(spec, "stages");
-    for (size_t i = 0; i < json_len(stages); i++)
-        fill_stage(writable(json_at(stages, i)), i, form, momentum);
+    for (size_t i = 0; i < json_len(json_get(spec, "stages")); i++)
+        fill_stage(spec, i, form, momentum);
     expand_fractions(spec);
+}
+
+/* What goes with one kind of data alone. */
+static void fill_kind(struct json *spec, bool text)
+{
+    set_default_string(spec, "task", text ? "text_classification" : "image_classification");
+    set_default_string(spec, "preset", text ? "ulmfit" : "auto");
+    if (text) {
+        jobspec_fill_text(spec);
+        return;
+    }
+    set_default_string(spec, "head_form", preset_form(json_string(spec, "preset", "")));
+    fill_augment(spec);
 }
 
 void jobspec_fill(struct json *spec)
 {
+    fill_kind(spec, jobspec_is_text(spec));
     const char *preset = json_string(spec, "preset", "");
-    set_default_string(spec, "head_form", preset_form(preset));
     preset_fill(preset, spec);
-    fill_augment(spec);
     fill_optimizer(member(spec, "optimizer"), preset_form(preset));
     if (trains(spec))
         fill_stages(spec, preset);

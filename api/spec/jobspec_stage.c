@@ -4,6 +4,7 @@
 
 static const char *const schedules[] = {"one_cycle", "flat",       "flat_cos",
                                         "sgdr",      "triangular", NULL};
+static const char *const phases[] = {"language_model", "classifier", NULL};
 static const char *const thens[] = {"go_on", "pause", NULL};
 
 static const struct field slice_end = {.name = "slice",
@@ -94,7 +95,8 @@ static const struct field schedule_rows[] = {
      .shortest = 3,
      .longest = 3,
      .element = &momentum_value,
-     .shown = "one_cycle: [.95, .85, .95]; others: the optimiser's momentum or first beta",
+     .shown = "one_cycle: [.95, .85, .95], texts [.8, .7, .8]; others: the optimiser's momentum or "
+              "first beta",
      .meaning = "Adam's first beta, or sgd's momentum: at the start, at the largest rate and at "
                 "the end; a number: throughout"},
 };
@@ -107,6 +109,12 @@ static const struct field stage_rows[] = {
      .longest = 63,
      .shown = "`\"stage-K\"`, K from 1",
      .meaning = "also its checkpoint's"},
+    {.name = "phase",
+     .only = FOR_TEXTS,
+     .takes = TAKES_CHOICE,
+     .choices = phases,
+     .shown = "task language_model: `\"language_model\"`; others: `\"classifier\"`",
+     .meaning = "what trains: the language model on all texts, or the classifier on its encoder"},
     {.name = "freeze_to",
      .takes = TAKES_INTEGER,
      .min = -64,
@@ -141,6 +149,7 @@ static const struct field stage_rows[] = {
      .shown = "`\"one_cycle\"`",
      .meaning = "a name alone takes the name's defaults"},
     {.name = "image",
+     .only = FOR_PICTURES,
      .takes = TAKES_OBJECT,
      .members = &jobspec_image_fields,
      .shown = "the job's",
@@ -153,6 +162,7 @@ static const struct field stage_rows[] = {
      .shown = "the job's",
      .meaning = "the stage's own"},
     {.name = "augment",
+     .only = FOR_PICTURES,
      .takes = TAKES_CHOICE | TAKES_OBJECT,
      .choices = jobspec_augments,
      .members = &jobspec_augment_fields,

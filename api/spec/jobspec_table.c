@@ -13,8 +13,14 @@
 const char *const jobspec_forms[] = {"v1", "v2", NULL};
 const char *const jobspec_automatic[] = {"auto", NULL};
 
-static const char *const tasks[] = {
-    "image_classification", "image_multilabel", "lr_find", "evaluate", "predict", NULL};
+static const char *const tasks[] = {"image_classification",
+                                    "image_multilabel",
+                                    "text_classification",
+                                    "language_model",
+                                    "lr_find",
+                                    "evaluate",
+                                    "predict",
+                                    NULL};
 static const char *const weights[] = {"pretrained", "random", NULL};
 static const char *const heads[] = {"auto", "new", NULL};
 static const char *const norms[] = {"train", "eval", NULL};
@@ -33,18 +39,20 @@ static const struct field rows[] = {
      .required = true,
      .meaning = "the id of the dataset to train on"},
     {.name = "model",
-     .takes = TAKES_TEXT,
+     .takes = TAKES_TEXT | TAKES_NULL,
      .shortest = 1,
      .longest = 200,
      .required = true,
-     .meaning = "the id or name of the model to start from"},
+     .meaning = "the id or name of the model to start from; null (texts): a language model is "
+                "trained from nothing"},
     {.name = "task",
      .takes = TAKES_CHOICE,
      .choices = tasks,
-     .fallback = "\"image_classification\"",
+     .shown = "by the dataset: `image_classification` or `text_classification`",
      .meaning = "what is done: `image_classification` trains for one class a picture, "
-                "`image_multilabel` for any number of them; `lr_find` tries rates; `evaluate` and "
-                "`predict` put the model over a split of the dataset"},
+                "`image_multilabel` for any number of them, `text_classification` for one class a "
+                "text; `language_model` trains to continue texts, a base for later jobs; `lr_find` "
+                "tries rates; `evaluate` and `predict` put the model over a split of the dataset"},
     {.name = "name",
      .takes = TAKES_TEXT | TAKES_NULL,
      .shortest = 1,
@@ -58,7 +66,7 @@ static const struct field rows[] = {
     {.name = "preset",
      .takes = TAKES_CHOICE,
      .choices = preset_names,
-     .fallback = "\"auto\"",
+     .shown = "pictures: `\"auto\"`, texts: `\"ulmfit\"`",
      .meaning = "the recipe that makes the stages and supplies other defaults"},
     {.name = "epochs",
      .takes = TAKES_INTEGER,
@@ -71,7 +79,8 @@ static const struct field rows[] = {
      .min = 0,
      .max = JOBSPEC_MAX_EPOCHS,
      .shown = "the preset's",
-     .meaning = "preset parameter: epochs with the head alone training; 0: no such stage"},
+     .meaning = "preset parameter: epochs with the head alone training; 0: no such stage. ulmfit: "
+                "of each stage before all layers train"},
     {.name = "base_lr",
      .takes = TAKES_NUMBER,
      .max = JOBSPEC_MAX_RATE,
@@ -84,6 +93,22 @@ static const struct field rows[] = {
      .max = 1e6,
      .shown = "the preset's",
      .meaning = "preset parameter: unfrozen, the lowest group's rate is the head's / lr_mult"},
+    {.name = "lm_epochs",
+     .only = FOR_TEXTS,
+     .takes = TAKES_INTEGER,
+     .min = 0,
+     .max = JOBSPEC_MAX_EPOCHS,
+     .shown = "the preset's",
+     .meaning = "preset parameter: epochs of the language model with all layers training; 0: it is "
+                "left as it is"},
+    {.name = "lm_lr",
+     .only = FOR_TEXTS,
+     .takes = TAKES_NUMBER,
+     .max = JOBSPEC_MAX_RATE,
+     .above_min = true,
+     .shown = "the preset's; with `\"model\": null` 0.005",
+     .meaning = "preset parameter: the language model's largest rate, ten times that while it is "
+                "frozen"},
     {.name = "pct_start",
      .takes = TAKES_NUMBER,
      .max = .99,
@@ -110,19 +135,27 @@ static const struct field rows[] = {
      .fallback = "0",
      .meaning = "of everything random: head, order, crops, dropout"},
     {.name = "image",
+     .only = FOR_PICTURES,
      .takes = TAKES_OBJECT,
      .members = &jobspec_image_fields,
      .fallback = "{}",
      .meaning = "what the pictures become"},
+    {.name = "text",
+     .only = FOR_TEXTS,
+     .takes = TAKES_OBJECT,
+     .members = &jobspec_text_fields,
+     .shown = "its members' defaults",
+     .meaning = "the language model's sizes and vocabulary, what it is trained on"},
     {.name = "batch_size",
      .takes = TAKES_INTEGER | TAKES_CHOICE,
      .min = 2,
      .max = JOBSPEC_MAX_BATCH,
      .choices = jobspec_automatic,
-     .shown = "auto preset: `\"auto\"`; others: `64`",
+     .shown = "presets auto, ulmfit: `\"auto\"`; others: `64`",
      .meaning = "items a step; lowered to the training set's size where that is less; `\"auto\"`: "
                 "the power of two in 8..64 not above a twentieth of the training set that fits "
-                "memory"},
+                "memory. Of a language model: streams of text side by side; `\"auto\"`: as many as "
+                "leave 20 steps an epoch"},
     {.name = "valid_fraction",
      .takes = TAKES_NUMBER,
      .max = .9,
@@ -153,6 +186,7 @@ static const struct field rows[] = {
      .fallback = "\"shuffled\"",
      .meaning = "`\"balanced\"`: an epoch draws every class equally often"},
     {.name = "augment",
+     .only = FOR_PICTURES,
      .takes = TAKES_CHOICE | TAKES_OBJECT,
      .choices = jobspec_augments,
      .members = &jobspec_augment_fields,
@@ -161,12 +195,14 @@ static const struct field rows[] = {
                 "`aug_transforms`; both resolve to the object; `\"none\"`: the centre crop of "
                 "validation"},
     {.name = "frozen_batchnorm",
+     .only = FOR_PICTURES,
      .takes = TAKES_CHOICE,
      .choices = norms,
      .shown = "auto preset: `\"eval\"`; others: `\"train\"`",
      .meaning =
          "batch norm in frozen groups: trains and updates its statistics, or stays as stored"},
     {.name = "feature_cache",
+     .only = FOR_PICTURES,
      .takes = TAKES_OBJECT | TAKES_NULL,
      .members = &jobspec_cache_fields,
      .shown = "auto preset, where the frozen body is constant: `{\"views\": 1}`; others: `null`",
@@ -196,18 +232,21 @@ static const struct field rows[] = {
      .meaning = "of the loss: `\"balanced\"`: n / (classes * items of the class); an object: a "
                 "positive number for each class that is named, 1 for the rest"},
     {.name = "mixup",
+     .only = FOR_PICTURES,
      .takes = TAKES_NUMBER | TAKES_NULL,
      .max = 100,
      .above_min = true,
      .fallback = "null",
      .meaning = "alpha of MixUp, commonly 0.4; null: off"},
     {.name = "cutmix",
+     .only = FOR_PICTURES,
      .takes = TAKES_NUMBER | TAKES_NULL,
      .max = 100,
      .above_min = true,
      .fallback = "null",
      .meaning = "alpha of CutMix, commonly 1; null: off"},
     {.name = "head_form",
+     .only = FOR_PICTURES,
      .takes = TAKES_CHOICE,
      .choices = jobspec_forms,
      .shown = "the preset's",
@@ -219,6 +258,7 @@ static const struct field rows[] = {
      .meaning = "`\"auto\"`: keeps the model's own head where its class list is equal; `\"new\"`: "
                 "never"},
     {.name = "weights",
+     .only = FOR_PICTURES,
      .takes = TAKES_CHOICE,
      .choices = weights,
      .fallback = "\"pretrained\"",
@@ -256,6 +296,7 @@ static const struct field rows[] = {
      .fallback = "\"valid\"",
      .meaning = "tasks `evaluate` and `predict`: over which items"},
     {.name = "tta",
+     .only = FOR_PICTURES,
      .takes = TAKES_INTEGER | TAKES_NULL,
      .min = 1,
      .max = 16,
@@ -263,6 +304,7 @@ static const struct field rows[] = {
      .meaning = "test-time augmentation of reports: the mean over so many augmented views, mixed "
                 "with the plain one; null: the plain one alone"},
     {.name = "threshold",
+     .only = FOR_PICTURES,
      .takes = TAKES_NUMBER,
      .max = .999,
      .above_min = true,

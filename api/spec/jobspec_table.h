@@ -1,8 +1,8 @@
 /* jobspec_table.h -- the tables of the job spec; internal to api/spec.
  *
  * One file a group of fields: jobspec_table.c has the top level, jobspec_data.c what the network
- * sees (pictures, samples, augmentation), jobspec_stage.c a stage with its rates and schedule,
- * jobspec_training.c the optimiser and the callbacks. */
+ * sees (pictures, samples, augmentation), jobspec_text.c texts, jobspec_stage.c a stage with its
+ * rates and schedule, jobspec_training.c the optimiser and the callbacks. */
 #ifndef THAW_API_SPEC_JOBSPEC_TABLE_H
 #define THAW_API_SPEC_JOBSPEC_TABLE_H
 
@@ -25,6 +25,7 @@ extern const char *const jobspec_monitors[];  /* metrics to watch */
 extern const char *const jobspec_augments[];  /* augmentations by name */
 
 extern const struct fields jobspec_image_fields;
+extern const struct fields jobspec_text_fields;
 extern const struct fields jobspec_sample_fields;
 extern const struct fields jobspec_augment_fields; /* of "augment" as an object: "default" is it */
 extern const struct fields jobspec_cache_fields;

@@ -6,7 +6,9 @@
  *            has learnt its part loses it again at fine_tune's ten times larger rates.
  * lesson1    fastai v1's pets lesson: fit_one_cycle(4), unfreeze,
  *            fit_one_cycle(2, max_lr=slice(1e-6, 1e-4)).
- * fine_tune  fastai v2's Learner.fine_tune. */
+ * fine_tune  fastai v2's Learner.fine_tune.
+ * ulmfit     Howard & Ruder 2018 with fastai's numbers: the language model on the target's texts,
+ *            then a classifier on its encoder, thawed group by group. */
 #include "api/spec/preset.h"
 
 #include <math.h>
@@ -16,12 +18,29 @@
 
 #include "base/mem.h"
 
-enum parameter { EPOCHS, FREEZE_EPOCHS, BASE_LR, LR_MULT, PCT_START, DIV, N_PARAMETERS };
+enum parameter {
+    EPOCHS,
+    FREEZE_EPOCHS,
+    BASE_LR,
+    LR_MULT,
+    LM_EPOCHS,
+    LM_LR,
+    PCT_START,
+    DIV,
+    N_PARAMETERS
+};
 
 const char *const preset_parameters[] = {
     [EPOCHS] = "epochs",   [FREEZE_EPOCHS] = "freeze_epochs", [BASE_LR] = "base_lr",
-    [LR_MULT] = "lr_mult", [PCT_START] = "pct_start",         [DIV] = "div",
-    [N_PARAMETERS] = NULL,
+    [LR_MULT] = "lr_mult", [LM_EPOCHS] = "lm_epochs",         [LM_LR] = "lm_lr",
+    [DIV] = "div",         [PCT_START] = "pct_start",         [N_PARAMETERS] = NULL,
+};
+
+/* How a stage's largest rate becomes one a group. */
+enum spread {
+    TENTH,  /* slice(rate): a tenth of it below the head */
+    SPREAD, /* geometric, the lowest group: rate / lr_mult */
+    EQUAL   /* a number: the same for all */
 };
 
 /* One stage of a recipe. */
@@ -29,10 +48,14 @@ struct recipe_row {
     int freeze_to;
     enum parameter epochs;
     int min_steps;
-    double divisor;        /* the stage's largest rate is base_lr / divisor */
-    bool spread;           /* lowest group: that / lr_mult, geometric; else slice(rate) */
+    double divisor; /* the stage's largest rate is base_lr, or lm_lr, / divisor */
+    enum spread spread;
     double pct_start, div; /* 0: the preset's parameter */
+    bool language_model;   /* on texts: else of the classifier */
+    bool once;             /* one epoch, where `epochs` is not 0, of a model that knows something */
 };
+
+#define MAX_ROWS 6
 
 /* Defaults of top-level fields that a recipe brings along. */
 struct companions {
@@ -44,7 +67,8 @@ struct companions {
 struct preset {
     const char *name, *form, *meaning;
     double defaults[N_PARAMETERS];
-    struct recipe_row rows[2];
+    int n_rows;
+    struct recipe_row rows[MAX_ROWS];
     struct companions with;
     int random_epochs;        /* from random weights: so many, none frozen; 0: as ever */
     struct recipe_row random; /* what all layers do then */
@@ -61,10 +85,11 @@ static const struct preset presets[] = {
                   [LR_MULT] = 100,
                   [PCT_START] = .3,
                   [DIV] = 5},
-     .rows = {{-1, FREEZE_EPOCHS, 150, 1, false, .25, 25}, {0, EPOCHS, 0, 20, true, 0, 0}},
+     .n_rows = 2,
+     .rows = {{-1, FREEZE_EPOCHS, 150, 1, TENTH, .25, 25}, {0, EPOCHS, 0, 20, SPREAD, 0, 0}},
      .with = {"eval", 1, 0},
      .random_epochs = 20,
-     .random = {0, EPOCHS, 0, 2, true, 0, 0}},
+     .random = {0, EPOCHS, 0, 2, SPREAD, 0, 0}},
     {.name = "fine_tune",
      .form = "v2",
      .meaning = "head alone, then all layers: fastai v2's `fine_tune`",
@@ -74,7 +99,8 @@ static const struct preset presets[] = {
                   [LR_MULT] = 100,
                   [PCT_START] = .3,
                   [DIV] = 5},
-     .rows = {{-1, FREEZE_EPOCHS, 0, 1, false, .99, 25}, {0, EPOCHS, 0, 2, true, 0, 0}},
+     .n_rows = 2,
+     .rows = {{-1, FREEZE_EPOCHS, 0, 1, TENTH, .99, 25}, {0, EPOCHS, 0, 2, SPREAD, 0, 0}},
      .with = {"train", 0, 64}},
     {.name = "lesson1",
      .form = "v1",
@@ -86,11 +112,37 @@ static const struct preset presets[] = {
                   [LR_MULT] = 100,
                   [PCT_START] = .3,
                   [DIV] = 25},
-     .rows = {{-1, FREEZE_EPOCHS, 0, 1, false, 0, 0}, {0, EPOCHS, 0, 30, true, 0, 0}},
+     .n_rows = 2,
+     .rows = {{-1, FREEZE_EPOCHS, 0, 1, TENTH, 0, 0}, {0, EPOCHS, 0, 30, SPREAD, 0, 0}},
      .with = {"train", 0, 64}},
+    {.name = "ulmfit",
+     .form = "v2",
+     .meaning =
+         "the language model on all texts, its last group for one epoch, then all of it; "
+         "then the classifier on its encoder: the head, one more group, two more, all "
+         "layers, each stage at a lower rate; with `\"model\": null` the language model from "
+         "nothing",
+     .defaults = {[EPOCHS] = 2,
+                  [FREEZE_EPOCHS] = 1,
+                  [BASE_LR] = 2e-2,
+                  [LR_MULT] = 45.6976, /* 2.6^4 */
+                  [LM_EPOCHS] = 10,
+                  [LM_LR] = 2e-3,
+                  [PCT_START] = .25,
+                  [DIV] = 25},
+     .n_rows = 6,
+     .rows = {{-1, LM_EPOCHS, 0, .1, EQUAL, 0, 0, .language_model = true, .once = true},
+              {0, LM_EPOCHS, 0, 1, EQUAL, 0, 0, .language_model = true},
+              {-1, FREEZE_EPOCHS, 0, 1, EQUAL, 0, 0},
+              {-2, FREEZE_EPOCHS, 0, 2, SPREAD, 0, 0},
+              {-3, FREEZE_EPOCHS, 0, 4, SPREAD, 0, 0},
+              {0, EPOCHS, 0, 20, SPREAD, 0, 0}},
+     .with = {NULL, 0, 0}},
 };
 
-const char *const preset_names[] = {"auto", "fine_tune", "lesson1", NULL};
+#define LM_LR_FROM_NOTHING 5e-3
+
+const char *const preset_names[] = {"auto", "fine_tune", "lesson1", "ulmfit", NULL};
 
 _Static_assert(ARRAY_LEN(preset_names) == ARRAY_LEN(presets) + 1, "every preset has its name");
 
@@ -114,11 +166,35 @@ static bool is_random(const struct preset *preset, const struct json *spec)
     return preset->random_epochs > 0 && strcmp(json_string(spec, "weights", ""), "random") == 0;
 }
 
+static bool is_text(const struct preset *preset)
+{
+    return preset->defaults[LM_LR] > 0;
+}
+
+/* A language model from nothing has nothing to keep frozen. */
+static bool is_from_nothing(const struct preset *preset, const struct json *spec)
+{
+    return is_text(preset) && json_type(json_get(spec, "model")) == JSON_NULL;
+}
+
+static bool has_row(const struct preset *preset, const struct recipe_row *row,
+                    const struct json *spec, const double *values)
+{
+    bool model_alone = strcmp(json_string(spec, "task", ""), "language_model") == 0;
+    if (row->once && is_from_nothing(preset, spec))
+        return false;
+    return values[row->epochs] > 0 && (row->language_model || !model_alone);
+}
+
 static void set_rate(struct json *stage, const struct recipe_row *row, const double *values)
 {
-    double high = values[BASE_LR] / row->divisor;
+    double high = values[row->language_model ? LM_LR : BASE_LR] / row->divisor;
+    if (row->spread == EQUAL) {
+        json_set_number(stage, "lr", high);
+        return;
+    }
     struct json *slice = json_set_array(json_set_object(stage, "lr"), "slice");
-    json_add_number(slice, row->spread ? high / values[LR_MULT] : NAN); /* NaN is null */
+    json_add_number(slice, row->spread == SPREAD ? high / values[LR_MULT] : NAN); /* NaN is null */
     json_add_number(slice, high);
 }
 
@@ -129,8 +205,10 @@ static void add_stage(struct json *stages, const struct recipe_row *row,
     snprintf(name, sizeof(name), "stage-%zu", json_len(stages) + 1);
     struct json *stage = json_add_object(stages);
     json_set_string(stage, "name", name);
+    if (is_text(preset))
+        json_set_string(stage, "phase", row->language_model ? "language_model" : "classifier");
     json_set_integer(stage, "freeze_to", row->freeze_to);
-    json_set_number(stage, "epochs", values[row->epochs]);
+    json_set_number(stage, "epochs", row->once ? 1 : values[row->epochs]);
     json_set_integer(stage, "min_steps", row->min_steps);
     set_rate(stage, row, values);
     struct json *schedule = json_set_object(stage, "schedule");
@@ -152,14 +230,16 @@ struct json *preset_stages(const char *name, const struct json *spec)
         values[EPOCHS] = preset->random_epochs;
         values[LR_MULT] = 1;
     }
+    if (is_from_nothing(preset, spec))
+        values[LM_LR] = LM_LR_FROM_NOTHING;
     for (int i = 0; i < N_PARAMETERS; i++)
         values[i] = json_number(spec, preset_parameters[i], values[i]);
     struct json *stages = json_new_array();
-    for (size_t i = 0; i < ARRAY_LEN(preset->rows); i++) {
+    for (int i = 0; i < preset->n_rows; i++) {
         const struct recipe_row *row = &preset->rows[i];
         if (row->freeze_to == 0 && is_random(preset, spec))
             row = &preset->random;
-        if (values[row->epochs] > 0)
+        if (has_row(preset, row, spec, values))
             add_stage(stages, row, preset, values);
     }
     return stages;
@@ -183,14 +263,14 @@ static bool may_cache(const struct preset *preset, const struct json *spec)
 void preset_fill(const char *name, struct json *spec)
 {
     const struct preset *preset = find(name);
-    if (!json_get(spec, "frozen_batchnorm"))
+    if (!json_get(spec, "frozen_batchnorm") && !is_text(preset))
         json_set_string(spec, "frozen_batchnorm",
                         is_random(preset, spec) ? "train" : preset->with.frozen_batchnorm);
     if (!json_get(spec, "batch_size") && preset->with.batch_size > 0)
         json_set_integer(spec, "batch_size", preset->with.batch_size);
     else if (!json_get(spec, "batch_size"))
         json_set_string(spec, "batch_size", "auto");
-    if (json_get(spec, "feature_cache"))
+    if (json_get(spec, "feature_cache") || is_text(preset))
         return;
     if (may_cache(preset, spec))
         json_set_integer(json_set_object(spec, "feature_cache"), "views", preset->with.cache_views);
@@ -206,14 +286,16 @@ void preset_print_table(struct buf *out)
     for (int i = 0; i < N_PARAMETERS; i++)
         buf_printf(out, " `%s` |", preset_parameters[i]);
     buf_puts(out, " `batch_size` | `frozen_batchnorm` | `feature_cache` | what it does |\n"
-                  "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+                  "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t p = 0; p < ARRAY_LEN(presets); p++) {
         const struct companions *with = &presets[p].with;
         buf_printf(out, "| `%s` | %s |", presets[p].name, presets[p].form);
-        for (int i = 0; i < N_PARAMETERS; i++)
-            buf_printf(out, " %g |", presets[p].defaults[i]);
+        for (int i = 0; i < N_PARAMETERS; i++) {
+            bool has = is_text(&presets[p]) || (i != LM_EPOCHS && i != LM_LR);
+            buf_printf(out, has ? " %g |" : " - |", presets[p].defaults[i]);
+        }
         buf_printf(out, with->batch_size > 0 ? " %d |" : " auto |", with->batch_size);
-        buf_printf(out, " %s |", with->frozen_batchnorm);
+        buf_printf(out, " %s |", with->frozen_batchnorm ? with->frozen_batchnorm : "-");
         buf_printf(out, with->cache_views > 0 ? " views %d |" : " none |", with->cache_views);
         buf_printf(out, " %s |\n", presets[p].meaning);
     }

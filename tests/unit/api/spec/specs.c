@@ -13,8 +13,9 @@
 
 struct json *spec_of(const char *members)
 {
-    char *text =
-        mem_printf("{'dataset':'ds_1','model':'resnet34'%s%s}", *members ? "," : "", members);
+    bool own_model = strstr(members, "'model':") != NULL;
+    char *text = mem_printf("{'dataset':'ds_1'%s%s%s}", own_model ? "" : ",'model':'resnet34'",
+                            *members ? "," : "", members);
     for (char *p = text; *p; p++)
         if (*p == '\'')
             *p = '"';

@@ -54,11 +54,11 @@ static const struct refusal refused[] = {
     {"'div':0", E_INVALID, "/div", "from 1"},
 
     {"'preset':'lesson_1'", E_INVALID, "/preset",
-     "\"preset\" is the text \"lesson_1\": one of \"auto\", \"fine_tune\", \"lesson1\" is "
-     "expected."},
+     "\"preset\" is the text \"lesson_1\": one of \"auto\", \"fine_tune\", \"lesson1\", "
+     "\"ulmfit\" is expected."},
     {"'preset':3", E_SYNTAX, "/preset", "\"preset\" is 3: one of"},
-    {"'task':'text_classification'", E_INVALID, "/task",
-     "one of \"image_classification\", \"image_multilabel\""},
+    {"'task':'text_regression'", E_INVALID, "/task",
+     "one of \"image_classification\", \"image_multilabel\", \"text_classification\""},
     {"'frozen_batchnorm':'evil'", E_INVALID, "/frozen_batchnorm", "one of \"train\", \"eval\""},
     {"'weights':'none'", E_INVALID, "/weights", "one of \"pretrained\", \"random\""},
     {"'head':'keep'", E_INVALID, "/head", "one of \"auto\", \"new\""},
@@ -280,8 +280,9 @@ static void the_table_documents_every_field(void **state)
         assert_non_null(strstr(out.data, row));
     }
     assert_non_null(strstr(out.data, "| `stages[].schedule.pct_start` |"));
-    assert_non_null(strstr(
-        out.data, "| `lesson1` | v1 | 2 | 4 | 0.003 | 100 | 0.3 | 25 | 64 | train | none |"));
+    assert_non_null(
+        strstr(out.data,
+               "| `lesson1` | v1 | 2 | 4 | 0.003 | 100 | - | - | 0.3 | 25 | 64 | train | none |"));
     assert_null(strstr(out.data, "(null)"));
     json_free(spec);
     buf_deinit(&out);

@@ -25,12 +25,13 @@ static bool frozen_norm_trains(const struct graph *graph, const struct plan_opti
     return false;
 }
 
-/* Its value is the same at every step: nothing at or before it trains or is drawn. */
+/* Its value is the same at every step: nothing at or before it trains or is drawn. (Text is not
+ * cut: words are drawn, LSTMs go on from where they were.) */
 static bool is_constant(const struct graph *graph, const bool *constant, int i,
                         const struct plan_options *options)
 {
     const struct node *node = &graph->nodes[i];
-    if (node->op == OP_DROPOUT)
+    if (node->op == OP_DROPOUT || node->op == OP_TOKENS)
         return false;
     for (int k = 0; k < node->n_params; k++)
         if (plan_will_train(options, node->params[k]))
@@ -94,7 +95,7 @@ enum status plan_mark_needed(struct plan *plan, struct err *err)
         if (plan->nodes[i].needed)
             return err_set(err, E_INTERNAL, "The network cannot be cut at %s: %s is needed too.",
                            plan_graph_node(plan, input)->name, plan_graph_node(plan, i)->name);
-    if (plan->nodes[input].needs_gradient)
+    if (plan->nodes[input].needs_gradient && !plan->options.input_gradient)
         return err_set(err, E_INTERNAL, "The network cannot be cut at %s: something below trains.",
                        plan_graph_node(plan, input)->name);
     return OK;

@@ -1,5 +1,5 @@
-/* flops.c -- what a plan computes, counted: the convolutions and linear layers, which are nearly
- * all of it. One product and one sum are two. */
+/* flops.c -- what a plan computes, counted: the convolutions, linear layers, LSTMs and decoders,
+ * which are nearly all of it. One product and one sum are two. */
 #include "engine/core/plan_build.h"
 
 /* Multiply-adds of one pass through a node. */
@@ -9,6 +9,10 @@ static double node_products(const struct plan *plan, int i)
     double out = (double)shape_floats(&plan->nodes[i].shape);
     if (node->op == OP_DEPTHWISE)
         return out * node->u.conv.kernel * node->u.conv.kernel;
+    if (node->op == OP_LSTM)
+        return out * 4 * (double)(node->params[0]->dims[1] + node->channels);
+    if (node->op == OP_DECODER_LOSS)
+        return out * (double)node->params[0]->n_elements;
     if (node->op != OP_CONV && node->op != OP_LINEAR)
         return 0;
     double window = node->op == OP_CONV ? node->u.conv.kernel * node->u.conv.kernel : 1;

@@ -34,7 +34,9 @@ void graph_free(struct graph *graph)
 
 void graph_begin_group(struct graph *graph, int group)
 {
-    graph->n_groups = group + 1;
+    graph->group = group;
+    if (group >= graph->n_groups)
+        graph->n_groups = group + 1;
 }
 
 /* The next node; its name is `name`, or "OP:NUMBER" for nodes that have none of their own. */
@@ -44,7 +46,7 @@ static struct node *add_node(struct graph *graph, enum op_kind op, const char *n
     struct node *node = &graph->nodes[graph->n_nodes];
     memset(node, 0, sizeof *node);
     node->op = op;
-    node->group = graph->n_groups - 1;
+    node->group = graph->group;
     if (name)
         snprintf(node->name, sizeof node->name, "%s", name);
     else
@@ -234,6 +236,81 @@ int graph_linear(struct graph *graph, int x, const char *name, int64_t channels,
     add_param(graph, node, "weight", PARAM_WEIGHT, 2, dims);
     if (bias)
         add_param(graph, node, "bias", PARAM_BIAS, 1, &channels);
+    return last(graph);
+}
+
+/* --- sequences -------------------------------------------------------------------------------- */
+
+int graph_tokens(struct graph *graph)
+{
+    add_node(graph, OP_TOKENS, "tokens")->channels = 1;
+    return last(graph);
+}
+
+int graph_embedding(struct graph *graph, int x, const char *name, int64_t vocabulary,
+                    int64_t channels, float dropout, int padding)
+{
+    struct node *node = add_node(graph, OP_EMBEDDING, name);
+    connect(graph, node, x);
+    int64_t dims[] = {vocabulary, channels};
+    node->channels = channels;
+    node->u.embedding.dropout = dropout;
+    node->u.embedding.padding = padding;
+    add_param(graph, node, "weight", PARAM_WEIGHT, 2, dims);
+    return last(graph);
+}
+
+int graph_locked_dropout(struct graph *graph, int x, float share)
+{
+    struct node *node = add_node(graph, OP_LOCKED_DROPOUT, NULL);
+    connect(graph, node, x);
+    node->u.dropout = share;
+    return last(graph);
+}
+
+int graph_lstm(struct graph *graph, int x, const char *name, int64_t hidden, float weight_dropout)
+{
+    struct node *node = add_node(graph, OP_LSTM, name);
+    connect(graph, node, x);
+    int64_t gates = 4 * hidden, ih[] = {gates, node->channels}, hh[] = {gates, hidden};
+    node->channels = hidden;
+    node->u.dropout = weight_dropout;
+    add_param(graph, node, "weight_ih_l0", PARAM_WEIGHT, 2, ih);
+    add_param(graph, node, "weight_hh_l0", PARAM_WEIGHT, 2, hh);
+    add_param(graph, node, "bias_ih_l0", PARAM_BIAS, 1, &gates);
+    add_param(graph, node, "bias_hh_l0", PARAM_BIAS, 1, &gates);
+    return last(graph);
+}
+
+int graph_penalty(struct graph *graph, int x, float activation, float slope)
+{
+    struct node *node = add_node(graph, OP_PENALTY, NULL);
+    connect(graph, node, x);
+    node->u.penalty.activation = activation;
+    node->u.penalty.slope = slope;
+    return last(graph);
+}
+
+int graph_decoder_loss(struct graph *graph, int x, const char *name, int embedding)
+{
+    struct node *node = add_node(graph, OP_DECODER_LOSS, name);
+    connect(graph, node, x);
+    struct param *weight = graph->nodes[embedding].params[0];
+    if (graph->nodes[embedding].op != OP_EMBEDDING || weight->dims[1] != node->channels) {
+        fprintf(stderr, "graph: %s cannot be tied to node %d\n", node->name, embedding);
+        abort();
+    }
+    node->channels = 1;
+    node->params[node->n_params++] = weight;
+    add_param(graph, node, "bias", PARAM_BIAS, 1, &weight->dims[0]);
+    return last(graph);
+}
+
+int graph_sequence_pool(struct graph *graph, int x)
+{
+    struct node *node = add_node(graph, OP_SEQUENCE_POOL, NULL);
+    connect(graph, node, x);
+    node->channels *= 3;
     return last(graph);
 }
 

@@ -1,9 +1,10 @@
 /* graph.h -- a network as nodes and named parameters: no memory for activations, no batch size.
  *
  * A node is named by its index; builders take the node(s) they read and return the new one. All
- * image activations are (N,H,W,C); rows are (N,C). A graph knows channels, a plan (plan.h) adds
- * batch and image size. Parameter names are torchvision's; names of nodes are for people.
- * Builders cannot fail: a broken network is a programming error and aborts with the node's name. */
+ * image activations are (N,H,W,C); rows are (N,C); sequences are time-major, (T,B,C). A graph knows
+ * channels, a plan (plan.h) adds batch, image size and time steps. Parameter names are
+ * torchvision's; names of nodes are for people. Builders cannot fail: a broken network is a
+ * programming error and aborts with the node's name. */
 #ifndef THAW_ENGINE_CORE_GRAPH_H
 #define THAW_ENGINE_CORE_GRAPH_H
 
@@ -25,6 +26,13 @@ enum op_kind {
     OP_CONCAT, /* along C */
     OP_DROPOUT,
     OP_LINEAR,
+    OP_TOKENS,         /* the input of a network over text: words (T,B), int32 */
+    OP_EMBEDDING,      /* (T,B) -> (T,B,C): a row of the matrix for each word */
+    OP_LOCKED_DROPOUT, /* one mask (B,C) for all time steps */
+    OP_LSTM,           /* (T,B,I) -> (T,B,H), state carried from one run to the next */
+    OP_PENALTY,        /* the identity; adds activation penalties to the gradient */
+    OP_DECODER_LOSS,   /* (T,B,E) -> (T,B): what predicting each target word costs */
+    OP_SEQUENCE_POOL,  /* (T,B,C) -> (B,3C): last, maximum, mean (fastai's masked_concat_pool) */
     N_OPS
 };
 
@@ -60,7 +68,14 @@ struct node {
             float epsilon, momentum; /* torch's: running = (1-momentum)*running + momentum*batch */
         } norm;
         enum activation activation;
-        float dropout; /* the share that is zeroed */
+        float dropout; /* the share that is zeroed; OP_LSTM: of the hidden-to-hidden weights */
+        struct {
+            float dropout; /* the share of words whose rows are zeroed */
+            int padding;   /* the word whose row gets no gradient from here; -1 = none */
+        } embedding;
+        struct {
+            float activation, slope; /* fastai's alpha (AR) and beta (TAR) */
+        } penalty;
     } u;
 };
 
@@ -70,6 +85,7 @@ struct graph {
     struct param **params; /* owned, in the order they were made */
     int n_params;
     int n_groups;
+    int group;   /* that nodes made now belong to */
     int output;  /* the node that yields the logits */
     bool smooth; /* tests only: SiLU for ReLU, averages for maxima, so that nothing has a kink */
 };
@@ -77,7 +93,8 @@ struct graph {
 struct graph *graph_new(void);
 void graph_free(struct graph *graph);
 
-/* Nodes made from now on belong to this layer group; starts at 0, may only grow. */
+/* Nodes made from now on belong to this layer group; starts at 0. It may go back: a language
+ * model's embedding is its first node and in its last group. */
 void graph_begin_group(struct graph *graph, int group);
 
 int graph_input(struct graph *graph, int64_t channels);
@@ -98,6 +115,28 @@ int graph_concat(struct graph *graph, int a, int b);
 int graph_dropout(struct graph *graph, int x, float share);
 /* (N,C) -> (N,channels): NAME.weight (O,I), NAME.bias (O) if asked for. */
 int graph_linear(struct graph *graph, int x, const char *name, int64_t channels, bool bias);
+
+/* --- sequences: node values are (T,B,C) ------------------------------------------------------- */
+
+int graph_tokens(struct graph *graph);
+/* NAME.weight (V,channels). `dropout` drops words: whole rows of the matrix, the rest scaled. The
+ * row of `padding` gets no gradient from here, as torch's padding_idx; -1 = no such word. */
+int graph_embedding(struct graph *graph, int x, const char *name, int64_t vocabulary,
+                    int64_t channels, float dropout, int padding);
+int graph_locked_dropout(struct graph *graph, int x, float share);
+/* torch's nn.LSTM of one layer: NAME.weight_ih_l0 (4H,I), NAME.weight_hh_l0 (4H,H),
+ * NAME.bias_ih_l0 (4H), NAME.bias_hh_l0 (4H); gates i, f, g, o. `weight_dropout` of weight_hh_l0,
+ * drawn anew at each forward of training. */
+int graph_lstm(struct graph *graph, int x, const char *name, int64_t hidden, float weight_dropout);
+/* fastai's RNNRegularizer: training adds the gradients of activation * mean(y^2) and of
+ * slope * mean((y[t] - y[t-1])^2) here. The loss that is reported has them not. */
+int graph_penalty(struct graph *graph, int x, float activation, float slope);
+/* Softmax cross-entropy of x W' + b against target words (plan_targets): the value is each target's
+ * loss, (T,B). W is the weight of the node `embedding` (tied), b is NAME.bias (V). */
+int graph_decoder_loss(struct graph *graph, int x, const char *name, int embedding);
+/* Over the steps [begin,end) of each row (plan_begins, plan_ends). */
+int graph_sequence_pool(struct graph *graph, int x);
+
 void graph_set_output(struct graph *graph, int node);
 
 /* The first parameter or statistic that is not finite (param_is_finite); NULL if all are. Reads

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/core/plan_build.h"
 #include "engine/op/op.h"
+#include "engine/op/sequence.h"
 
 int64_t shape_rows(const struct shape *shape)
 {
@@ -149,8 +150,10 @@ static void describe_node(struct plan *plan, int i)
     struct shape inputs[NODE_MAX_INPUTS];
     known->buffer = known->gradient = known->norm = known->other = known->activation = NONE;
     known->mask = known->mean = known->deviation = NONE;
-    inputs[0] = (struct shape){plan->options.batch, plan->options.height, plan->options.width,
-                               node->channels};
+    inputs[0] = node->op == OP_TOKENS
+                    ? (struct shape){plan->options.steps, plan->options.batch, 1, 1}
+                    : (struct shape){plan->options.batch, plan->options.height, plan->options.width,
+                                     node->channels};
     for (int k = 0; k < node->n_inputs; k++) {
         inputs[k] = plan->nodes[node->inputs[k]].shape;
         known->needs_gradient |= plan->nodes[node->inputs[k]].needs_gradient;
@@ -165,7 +168,8 @@ static enum status build_forward(struct plan *plan, struct err *err)
 {
     enum status status = OK;
     plan->building = &plan->forward;
-    plan_output_buffer(plan, plan->options.input_node);
+    int input = plan_output_buffer(plan, plan->options.input_node);
+    plan->buffers[input].persistent = plan->options.steps > 0;
     for (int i = 0; i < plan->graph->n_nodes && !status; i++) {
         int head = plan->nodes[i].head;
         if (plan_runs(plan, i) && plan->nodes[head].end == i)
@@ -183,7 +187,8 @@ static enum status build_backward(struct plan *plan, struct err *err)
     for (int i = plan->graph->n_nodes - 1; i >= 0 && !status; i--) {
         int head = plan->nodes[i].head;
         const struct op *op = &op_table[plan_graph_node(plan, head)->op];
-        if (plan->nodes[head].end == i && plan->nodes[i].gradient != NONE && op->backward)
+        if (plan_runs(plan, i) && plan->nodes[head].end == i && plan->nodes[i].gradient != NONE &&
+            op->backward)
             status = op->backward(plan, head, err);
     }
     return status;
@@ -218,6 +223,8 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
     p->graph = graph;
     p->options = *options;
     p->output = options->output_node ? options->output_node : graph->output;
+    p->steps = options->steps;
+    p->targets = p->words = p->begins = p->ends = NONE;
     p->threads = omp_get_max_threads();
     p->nodes = mem_alloc((size_t)graph->n_nodes * sizeof *p->nodes);
     enum status status = options->mode == PLAN_TRAIN ? set_trainable(p, err) : OK;
@@ -235,6 +242,8 @@ enum status plan_new(struct graph *graph, const struct plan_options *options, st
     if (status)
         goto done;
     p->buffers[p->nodes[p->output].buffer].last = p->time;
+    if (options->input_gradient && p->nodes[options->input_node].gradient != NONE)
+        p->buffers[p->nodes[options->input_node].gradient].last = p->time;
     status = plan_allocate(p, err);
     if (!status && !p->options.dry)
         status = bind(p, &p->forward, err);
@@ -273,6 +282,9 @@ void plan_free(struct plan *plan)
     for (int i = 0; i < plan->n_buffers; i++)
         if (plan->buffers[i].persistent)
             mem_free(plan->buffers[i].data);
+    for (int i = 0; i < plan->graph->n_nodes; i++)
+        if (plan->nodes[i].lstm)
+            lstm_free(plan->nodes[i].lstm);
     mem_free(plan->buffers);
     mem_free(plan->prepared);
     mem_free(plan->nodes);
@@ -331,7 +343,8 @@ const float *plan_output(const struct plan *plan)
 
 float *plan_output_gradient(struct plan *plan)
 {
-    return plan->buffers[plan->nodes[plan->output].gradient].data;
+    int gradient = plan->nodes[plan->output].gradient;
+    return gradient == NONE ? NULL : plan->buffers[gradient].data;
 }
 
 void plan_backward(struct plan *plan)
@@ -381,6 +394,8 @@ void plan_print(const struct plan *plan, struct buf *out)
                (long long)plan->options.height, (long long)plan->options.width,
                plan->options.frozen_groups,
                plan->options.frozen_norm_trains ? " (norm trains)" : "", plan->threads, dnn_isa());
+    if (plan->options.steps)
+        buf_printf(out, "steps %lld\n", (long long)plan->options.steps);
     if (plan->options.input_node || plan->options.output_node)
         buf_printf(out, "from %s to %s\n", plan_graph_node(plan, plan->options.input_node)->name,
                    plan_graph_node(plan, plan->output)->name);
@@ -404,7 +419,8 @@ void plan_hash(const struct plan *plan, char hex[65])
 
 const float *plan_dropout_mask(const struct plan *plan, int node)
 {
-    if (plan_graph_node(plan, node)->op != OP_DROPOUT || plan->nodes[node].mask == NONE)
+    enum op_kind op = plan_graph_node(plan, node)->op;
+    if ((op != OP_DROPOUT && op != OP_LOCKED_DROPOUT) || plan->nodes[node].mask == NONE)
         return NULL;
     return plan->buffers[plan->nodes[node].mask].data;
 }

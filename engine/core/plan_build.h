@@ -15,11 +15,11 @@
 #include "engine/core/dnn.h"
 #include "engine/core/plan.h"
 
-#define STEP_MAX_OPERANDS 10
+#define STEP_MAX_OPERANDS 16
 #define NONE              (-1)
 
 struct shape {
-    int64_t n, h, w, c; /* rows (N,C) have h = w = 1 */
+    int64_t n, h, w, c; /* rows (N,C) have h = w = 1; sequences (T,B,C) are n, h, c */
 };
 
 int64_t shape_rows(const struct shape *shape); /* N*H*W */
@@ -74,11 +74,13 @@ struct plan_node {
     int norm, other, activation; /* what the head took in: nodes, or NONE; `other` is an end */
     int mask;            /* dropout: buffer of its mask; max pool: of the winners; or NONE */
     int mean, deviation; /* batchnorm: buffers of batch mean and 1/std, for the backward */
+    struct lstm *lstm;   /* owned; LSTM: kernels and buffers (engine/op/lstm.c) */
 };
 
 /* Weights in a kernel's own layout, made by plan_refresh; with `norm`, the batch norm folded in. */
 struct prepared {
     void (*prepare)(struct plan *plan, const struct prepared *prepared);
+    const struct param *param; /* LSTM: the weights; convolution: NULL */
     const struct node *conv;
     const struct node *norm; /* or NULL */
     struct dnn_layout layout;
@@ -101,6 +103,10 @@ struct plan {
     float *arena; /* owned */
     size_t arena_floats, persistent_floats;
     uint64_t seed, run_step; /* of the current forward: for dropout */
+    int64_t steps;           /* T of the current run */
+    bool add_gradients;
+    int targets, words; /* decoder: buffers of int32 (T,B); or NONE */
+    int begins, ends;   /* sequence pool: buffers of int32 (B); or NONE */
 };
 
 /* --- cut.c: says which nodes the plan's output needs */

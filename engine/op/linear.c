@@ -7,14 +7,14 @@
 
 #include "engine/op/op.h"
 
-static void gemm(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k,
-                 const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c)
+void op_gemm(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
+             int64_t lda, const float *b, int64_t ldb, float beta, float *c)
 {
     if (dnnl_sgemm(transpose_a, transpose_b, m, n, k, 1.f, a, lda, b, ldb, beta, c, n) ==
         dnnl_success)
         return;
-    fprintf(stderr, "linear: oneDNN's sgemm failed for %lldx%lldx%lld\n", (long long)m,
-            (long long)n, (long long)k);
+    fprintf(stderr, "sgemm: oneDNN's sgemm failed for %lldx%lldx%lld\n", (long long)m, (long long)n,
+            (long long)k);
     abort();
 }
 
@@ -24,7 +24,7 @@ static void run_forward(struct plan *plan, const struct step *step)
     (void)plan;
     int64_t rows = step->in.n, in = step->in.c, out = step->out.c;
     const float *bias = step->other ? step->at[3] : NULL;
-    gemm('N', 'T', rows, out, in, step->at[0], in, step->at[1], in, 0.f, step->at[2]);
+    op_gemm('N', 'T', rows, out, in, step->at[0], in, step->at[1], in, 0.f, step->at[2]);
     for (int64_t r = 0; bias && r < rows; r++)
         for (int64_t i = 0; i < out; i++)
             step->at[2][r * out + i] += bias[i];
@@ -35,7 +35,7 @@ static void run_backward_weights(struct plan *plan, const struct step *step)
 {
     (void)plan;
     int64_t rows = step->in.n, in = step->in.c, out = step->out.c;
-    gemm('T', 'N', out, in, rows, step->at[1], out, step->at[0], in, 0.f, step->at[2]);
+    op_gemm('T', 'N', out, in, rows, step->at[1], out, step->at[0], in, 0.f, step->at[2]);
     for (int64_t i = 0; step->other && i < out; i++) {
         double sum = 0;
         for (int64_t r = 0; r < rows; r++)
@@ -49,8 +49,8 @@ static void run_backward_data(struct plan *plan, const struct step *step)
 {
     (void)plan;
     int64_t rows = step->in.n, in = step->in.c, out = step->out.c;
-    gemm('N', 'N', rows, in, out, step->at[0], out, step->at[1], in, step->accumulate ? 1.f : 0.f,
-         step->at[2]);
+    op_gemm('N', 'N', rows, in, out, step->at[0], out, step->at[1], in,
+            step->accumulate ? 1.f : 0.f, step->at[2]);
 }
 
 enum status linear_forward(struct plan *plan, int head, struct err *err)

@@ -5,6 +5,7 @@
  * backward: appends the steps that turn the gradient of the chain's value into gradients of its
  *           parameters and inputs. Called in reverse order, only where a gradient is needed and has
  *           arrived. NULL: the op passes nothing back.
+ * Those over sequences go over the first plan->steps of a buffer's time steps.
  * Our own kernels work on rows of C floats (N*H*W rows), split evenly over OpenMP threads; what
  * they sum over rows they sum in double, in thread order, so results repeat for a given thread
  * count. */
@@ -32,6 +33,12 @@ float op_relu_ceiling(const struct plan *plan, int head);
 void op_relu_mask(struct plan *plan, int head);
 /* target += source, both of `node`'s shape. */
 void op_add_to(struct plan *plan, int node, int source, int target);
+/* The same, or target = source. */
+void op_copy_to(struct plan *plan, int node, int source, int target, bool add);
+
+/* c (m,n) = a b + beta c, row-major, by oneDNN; 'T': that operand is stored transposed. */
+void op_gemm(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
+             int64_t lda, const float *b, int64_t ldb, float beta, float *c);
 
 enum status conv_forward(struct plan *plan, int head, struct err *err);
 enum status conv_backward(struct plan *plan, int head, struct err *err);
@@ -55,6 +62,17 @@ enum status dropout_forward(struct plan *plan, int head, struct err *err);
 enum status dropout_backward(struct plan *plan, int head, struct err *err);
 enum status linear_forward(struct plan *plan, int head, struct err *err);
 enum status linear_backward(struct plan *plan, int head, struct err *err);
+enum status embedding_forward(struct plan *plan, int head, struct err *err);
+enum status embedding_backward(struct plan *plan, int head, struct err *err);
+enum status locked_dropout_forward(struct plan *plan, int head, struct err *err);
+enum status locked_dropout_backward(struct plan *plan, int head, struct err *err);
+enum status lstm_forward(struct plan *plan, int head, struct err *err);
+enum status lstm_backward(struct plan *plan, int head, struct err *err);
+enum status penalty_forward(struct plan *plan, int head, struct err *err);
+enum status penalty_backward(struct plan *plan, int head, struct err *err);
+enum status decoder_loss_forward(struct plan *plan, int head, struct err *err);
+enum status sequence_pool_forward(struct plan *plan, int head, struct err *err);
+enum status sequence_pool_backward(struct plan *plan, int head, struct err *err);
 
 /* Where a convolution's weights lie in `layout`: *buffer, or the parameter itself when that is
  * NONE. *bias is the folded batch norm's, or NONE. */
@@ -63,5 +81,7 @@ enum status conv_weights(struct plan *plan, int head, const struct dnn_layout *l
 
 struct shape conv_shape_of(const struct node *node, const struct shape *inputs);
 struct shape pool_shape_of(const struct node *node, const struct shape *inputs);
+struct shape decoder_loss_shape_of(const struct node *node, const struct shape *inputs);
+struct shape sequence_pool_shape_of(const struct node *node, const struct shape *inputs);
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/op/op.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/core/simd.h"
 
@@ -37,6 +38,15 @@ const struct op op_table[N_OPS] = {
     [OP_CONCAT] = {"concat", shape_same, concat_forward, concat_backward},
     [OP_DROPOUT] = {"dropout", shape_same, dropout_forward, dropout_backward},
     [OP_LINEAR] = {"linear", shape_rows_of, linear_forward, linear_backward},
+    [OP_TOKENS] = {"tokens", shape_input, NULL, NULL},
+    [OP_EMBEDDING] = {"embedding", shape_same, embedding_forward, embedding_backward},
+    [OP_LOCKED_DROPOUT] = {"locked_dropout", shape_same, locked_dropout_forward,
+                           locked_dropout_backward},
+    [OP_LSTM] = {"lstm", shape_same, lstm_forward, lstm_backward},
+    [OP_PENALTY] = {"penalty", shape_same, penalty_forward, penalty_backward},
+    [OP_DECODER_LOSS] = {"decoder_loss", decoder_loss_shape_of, decoder_loss_forward, NULL},
+    [OP_SEQUENCE_POOL] = {"sequence_pool", sequence_pool_shape_of, sequence_pool_forward,
+                          sequence_pool_backward},
 };
 
 struct step *op_kernel(struct plan *plan, int head, const char *what,
@@ -101,6 +111,24 @@ static void run_add_to(struct plan *plan, const struct step *step)
 void op_add_to(struct plan *plan, int node, int source, int target)
 {
     struct step *step = op_kernel(plan, plan->nodes[node].head, "sum of gradients", run_add_to);
+    step->out = plan->nodes[node].shape;
+    step_buffer(plan, step, target);
+    step_buffer(plan, step, source);
+}
+
+static void run_copy_to(struct plan *plan, const struct step *step)
+{
+    (void)plan;
+    memcpy(step->at[0], step->at[1], shape_floats(&step->out) * sizeof(float));
+}
+
+void op_copy_to(struct plan *plan, int node, int source, int target, bool add)
+{
+    if (add) {
+        op_add_to(plan, node, source, target);
+        return;
+    }
+    struct step *step = op_kernel(plan, plan->nodes[node].head, "copy of gradients", run_copy_to);
     step->out = plan->nodes[node].shape;
     step_buffer(plan, step, target);
     step_buffer(plan, step, source);

@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "engine/core/graph.h"
 
-#define ZOO_MAX_GROUPS 4
+#define ZOO_MAX_GROUPS 8
 
 struct zoo_net {
     const char *name;                   /* "resnet34" */

@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/render.h"
+#include "api/spec/dataset_options.h"
 
 /* The one file of the request: the raw body, or the form's part `file`. */
 static enum status find_file(const struct request *request, struct upload **file, struct err *err)
@@ -22,8 +23,9 @@ static enum status find_file(const struct request *request, struct upload **file
         return OK;
     return err_set(
         err, E_INVALID,
-        "The upload is empty: send a zip, tar, tar.gz or tar.zst of pictures as the body "
-        "(curl --data-binary @data.zip) or as a form (curl -F file=@data.zip).");
+        "The upload is empty: send a zip, tar, tar.gz or tar.zst, or a csv, tsv, JSON-lines or "
+        "text "
+        "file, as the body (curl --data-binary @data.zip) or as a form (curl -F file=@data.zip).");
 }
 
 static const char *choose_name(const struct request *request, const struct upload *file)
@@ -47,8 +49,9 @@ static const char *last_segment(const char *path)
 static enum status read_options(const struct request *request, const char **options,
                                 struct err *err)
 {
-    static const char *const names[] = {"label_regex", "label_column", "group_regex",
-                                        "group_column"};
+#define NAME(name, flag, value, kinds, meaning) #name,
+    static const char *const names[] = {DATASET_OPTIONS(NAME)};
+#undef NAME
     struct json *object = json_new_object();
     enum status status = OK;
     for (size_t i = 0; !status && i < ARRAY_LEN(names); i++) {

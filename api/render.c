@@ -64,6 +64,7 @@ struct json *render_dataset(const struct dataset_row *row)
     set_column(object, "classes", row->classes);
     set_column(object, "splits", row->splits);
     set_column(object, "rejected", row->rejected);
+    set_column(object, "warnings", row->warnings);
     set_column(object, "options", row->options);
     json_set_integer(object, "bytes", row->bytes);
     json_set_string(object, "sha256", row->sha256);

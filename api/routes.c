@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "api/spec/dataset_options.h"
 #include "base/nearest.h"
 
 #define UPLOAD (BODY_FILE | BODY_FORM)
@@ -20,8 +21,9 @@ const struct route routes[] = {
      "versions of the server, the engine and their libraries"},
 
     {"POST", "/v1/datasets", datasets_post, SCOPE_WRITE, UPLOAD, ROUTE_CREATES | ROUTE_DURABLE,
-     "name label_regex label_column group_regex group_column",
-     "uploads a dataset: an archive of pictures, raw or as a form"},
+     "name" DATASET_OPTION_NAMES,
+     "uploads a dataset, raw or as a form: an archive of pictures or texts, a table, lines of "
+     "text"},
     {"GET", "/v1/datasets", datasets_index, SCOPE_READ, BODY_NONE, 0, "after limit",
      "lists datasets, newest first"},
     {"GET", "/v1/datasets/{id}", datasets_show, SCOPE_READ, BODY_NONE, 0, "", "one dataset"},

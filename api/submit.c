@@ -15,13 +15,14 @@ static enum status as_invalid(struct err *err, const char *pointer)
 }
 
 static enum status check_dataset(struct store *store, const char *id, struct arena *arena,
-                                 bool *ready, struct err *err)
+                                 bool *ready, const char **kind, struct err *err)
 {
     struct dataset_row row;
     enum status status = dataset_get(store, id, arena, &row, err);
     if (status == E_NOT_FOUND)
         return as_invalid(err, "/dataset");
     *ready = status == OK && row.status == DATASET_READY;
+    *kind = *ready ? row.kind : NULL; /* not known before */
     if (status || row.status != DATASET_FAILED)
         return status;
     return err_at(err, E_INVALID, "/dataset",
@@ -35,6 +36,7 @@ struct start {
     const char *name;    /* for the resolved spec */
     const char *weights; /* blob, or NULL */
     const char *architecture;
+    const char *kind; /* "image" or "text"; NULL: not known */
 };
 
 static enum status start_from_checkpoint(struct store *store, const char *id, struct arena *arena,
@@ -47,7 +49,7 @@ static enum status start_from_checkpoint(struct store *store, const char *id, st
     struct job_row job;
     status = job_get(store, row.job, arena, &job, err);
     if (status == OK)
-        *start = (struct start){row.id, row.sha256, job.architecture};
+        *start = (struct start){row.id, row.sha256, job.architecture, NULL};
     return status;
 }
 
@@ -80,10 +82,10 @@ static enum status start_from_model(struct store *store, const char *name, bool 
         return status;
     bool is_base = strcmp(row.origin, "base") == 0;
     if (random) {
-        *start = (struct start){row.architecture, NULL, row.architecture};
+        *start = (struct start){row.architecture, NULL, row.architecture, row.kind};
         return OK;
     }
-    *start = (struct start){is_base ? row.name : row.id, row.weights, row.architecture};
+    *start = (struct start){is_base ? row.name : row.id, row.weights, row.architecture, row.kind};
     return row.weights ? OK : no_weights(&row, err);
 }
 
@@ -135,13 +137,19 @@ enum status submit_prepare(struct store *store, const struct json *spec, struct 
 {
     struct json *resolved = NULL;
     struct start start = {0};
+    const char *kind = NULL;
     *submission = (struct submission){0};
     enum status status = jobspec_resolve(spec, &resolved, err);
     if (!status)
         status = check_dataset(store, json_string(resolved, "dataset", ""), arena,
-                               &submission->dataset_ready, err);
+                               &submission->dataset_ready, &kind, err);
     if (!status)
         status = find_start(store, resolved, arena, &start, err);
+    if (!status && kind && start.kind && strcmp(kind, start.kind) != 0)
+        status = err_at(err, E_INVALID, "/dataset",
+                        "The dataset holds %ss, and the model %s is for %ss: name a dataset or a "
+                        "model of the other's kind.",
+                        kind, start.name, start.kind);
     if (!status) {
         fill_row(&submission->row, resolved, &start, arena);
         submission->spec = resolved;

@@ -233,6 +233,22 @@ enum status fs_write_all(int fd, const void *bytes, size_t len, struct err *err)
     return OK;
 }
 
+enum status fs_write_at(int fd, const void *bytes, size_t len, uint64_t offset, struct err *err)
+{
+    const char *at = bytes;
+    while (len) {
+        ssize_t n = pwrite(fd, at, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, "%zu bytes could not be written", len);
+        at += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return OK;
+}
+
 enum status fs_read_at(int fd, void *bytes, size_t len, uint64_t offset, struct err *err)
 {
     char *at = bytes;

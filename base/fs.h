@@ -34,6 +34,7 @@ enum status fs_write_file(const char *path, const void *bytes, size_t len, struc
 enum status fs_commit(const char *from, const char *to, struct err *err);
 
 enum status fs_write_all(int fd, const void *bytes, size_t len, struct err *err);
+enum status fs_write_at(int fd, const void *bytes, size_t len, uint64_t offset, struct err *err);
 /* Reads exactly len bytes at `offset`; a shorter file is E_INVALID. */
 enum status fs_read_at(int fd, void *bytes, size_t len, uint64_t offset, struct err *err);
 

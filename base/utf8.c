@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* Lead bytes from first to last are followed by `more` bytes, the first of them in low..high. */
 static const struct {
@@ -31,9 +32,26 @@ size_t utf8_sequence(const char *text, size_t len)
     return 0;
 }
 
+/* The ASCII at the front: eight bytes at a time, since most text is little else. */
+static size_t ascii_len(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (uint64_t word; len - n >= sizeof word; n += sizeof word) {
+        memcpy(&word, text + n, sizeof word);
+        if (word & 0x8080808080808080u)
+            break;
+    }
+    return n;
+}
+
 bool utf8_is_valid(const char *text, size_t len)
 {
     while (len) {
+        size_t plain = ascii_len(text, len);
+        text += plain;
+        len -= plain;
+        if (!len)
+            break;
         size_t n = utf8_sequence(text, len);
         if (!n)
             return false;

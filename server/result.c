@@ -49,6 +49,7 @@ static const struct shape dataset_fields[] = {
     {"classes", SHAPE_LIST, false, 0, 65536, class_fields, ARRAY_LEN(class_fields)},
     {"splits", SHAPE_OBJECT, false, 0, 0, split_fields, ARRAY_LEN(split_fields)},
     {"rejected", SHAPE_OBJECT, false, 0, 0, rejected_fields, ARRAY_LEN(rejected_fields)},
+    {"warnings", SHAPE_LIST, false, 0, 100, NULL, 0},
 };
 static const struct shape group_fields[] = {
     {"name", SHAPE_TEXT, false, 1, 128, NULL, 0},
@@ -190,6 +191,7 @@ enum status result_dataset(const struct json *result, struct arena *arena, struc
     row->classes = keep(result, "classes", dataset_fields, n, arena);
     row->splits = keep(result, "splits", dataset_fields, n, arena);
     row->rejected = keep(result, "rejected", dataset_fields, n, arena);
+    row->warnings = keep(result, "warnings", dataset_fields, n, arena);
     return OK;
 }
 

@@ -31,6 +31,7 @@ static const struct column columns[] = {
     {"classes", COLUMN_TEXT, FIELD(classes), NULL, 0},
     {"splits", COLUMN_TEXT, FIELD(splits), NULL, 0},
     {"rejected", COLUMN_TEXT, FIELD(rejected), NULL, 0},
+    {"warnings", COLUMN_TEXT, FIELD(warnings), NULL, 0},
     {"pack", COLUMN_TEXT, FIELD(pack), NULL, 0},
     {"pack_index", COLUMN_TEXT, FIELD(index), NULL, 0},
     {"parent", COLUMN_TEXT, FIELD(parent), NULL, 0},
@@ -205,7 +206,8 @@ enum status dataset_progress(struct store *store, const char *id, int64_t done, 
 
 static const char finish_sql[] =
     "UPDATE datasets SET status = ?2, upload = NULL, kind = coalesce(?3, kind), items = ?4,"
-    " classes = ?5, splits = ?6, rejected = ?7, pack = ?8, pack_index = ?9, error = ?10"
+    " classes = ?5, splits = ?6, rejected = ?7, pack = ?8, pack_index = ?9, error = ?10,"
+    " warnings = ?11"
     " WHERE id = ?1";
 
 static enum status finish_row(struct store *store, struct sql *sql, const struct dataset_row *row,
@@ -220,7 +222,8 @@ static enum status finish_row(struct store *store, struct sql *sql, const struct
             SQL_VALUES(sql_text(row->id), sql_text(status_names[row->status]), sql_text(row->kind),
                        row->items < 0 ? sql_text(NULL) : sql_integer(row->items),
                        sql_text(row->classes), sql_text(row->splits), sql_text(row->rejected),
-                       sql_text(row->pack), sql_text(row->index), sql_text(row->error)),
+                       sql_text(row->pack), sql_text(row->index), sql_text(row->error),
+                       sql_text(row->warnings)),
             NULL, err);
     if (status == OK)
         status = write_state(store, sql, row->id, row->status, status_names[DATASET_PROCESSING],

@@ -15,7 +15,7 @@ struct dataset_row {
     const char *id;
     int64_t order;
     enum dataset_status status;
-    const char *name, *kind;  /* kind "image" */
+    const char *name, *kind;  /* kind "image" or "text"; the former until it is known */
     const char *options;      /* JSON object: the parse options, canonical */
     const char *upload;       /* file name in DATA/uploads; NULL once it is gone */
     int64_t bytes;            /* of the upload */
@@ -25,6 +25,7 @@ struct dataset_row {
     const char *classes;      /* JSON [{name, items}] */
     const char *splits;       /* JSON {train, valid, test, unlabelled} */
     const char *rejected;     /* JSON {count, items:[{path, reason}]} */
+    const char *warnings;     /* JSON [sentence] */
     const char *pack, *index; /* blobs; NULL until ready */
     const char *parent;
     const char *error; /* JSON {code, detail, hint} */
@@ -52,8 +53,8 @@ enum status datasets_list(struct store *store, const struct page *page, struct a
 enum status dataset_delete(struct store *store, const char *id, struct err *err);
 
 /* The supervisor's. dataset_progress is not durable. dataset_finish writes `ready` (items, classes,
- * splits, rejected, pack, index) or `failed` (error), forgets the upload and writes a `state`
- * event; E_CONFLICT when the dataset is not processing, E_NOT_FOUND when it was deleted. */
+ * splits, rejected, warnings, pack, index) or `failed` (error), forgets the upload and writes a
+ * `state` event; E_CONFLICT when the dataset is not processing, E_NOT_FOUND when it was deleted. */
 enum status dataset_progress(struct store *store, const char *id, int64_t done, int64_t total,
                              struct err *err);
 enum status dataset_finish(struct store *store, const struct dataset_row *row, struct err *err);

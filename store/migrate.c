@@ -178,6 +178,7 @@ static const struct {
         /* A base model that is being downloaded, and why it was not. */
         "ALTER TABLE models ADD COLUMN progress TEXT;"
         "ALTER TABLE models ADD COLUMN error TEXT;"},
+    {4, "ALTER TABLE datasets ADD COLUMN warnings TEXT;"},
 };
 
 int migrate_newest(void)

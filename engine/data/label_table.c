@@ -13,8 +13,8 @@
 #include "engine/data/layout.h"
 #include "engine/data/member_name.h"
 
-#define MAX_COLUMNS 256
-#define MAX_DEPTH   2 /* folders above a table */
+#define MAX_ROW   (16u << 20) /* bytes of a row */
+#define MAX_DEPTH 2           /* folders above a table */
 
 enum column { COLUMN_PATH, COLUMN_LABEL, COLUMN_SPLIT, COLUMN_IS_VALID, COLUMN_GROUP, N_COLUMNS };
 
@@ -210,16 +210,17 @@ static enum status in_table(const struct reading *reading, struct err *err)
     return why.status;
 }
 
-static enum status find_columns(const struct reading *reading, char *const *header, size_t n,
+static enum status find_columns(const struct reading *reading, const struct csv_row *header,
                                 size_t *at, struct err *err)
 {
     bool found[N_COLUMNS] = {false};
     char names[300] = "";
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < header->n; i++) {
         size_t len = strlen(names);
-        snprintf(names + len, sizeof names - len, "%s%.60s", len ? ", " : "", header[i]);
+        const char *name = header->fields[i].text;
+        snprintf(names + len, sizeof names - len, "%s%.60s", len ? ", " : "", name);
         for (int column = 0; column < N_COLUMNS; column++)
-            if (!found[column] && is_column(reading->table, column, header[i])) {
+            if (!found[column] && is_column(reading->table, column, name)) {
                 found[column] = true;
                 at[column] = i;
                 break;
@@ -228,28 +229,51 @@ static enum status find_columns(const struct reading *reading, char *const *head
     return check_columns(reading, found, names, err);
 }
 
-static enum status read_csv(struct reading *reading, char *text, size_t len, struct err *err)
+/* The next row, with at most `most` fields. */
+static enum status next_row(const struct reading *reading, struct csv *csv, size_t most,
+                            struct csv_row *row, struct err *err)
 {
-    struct csv csv;
-    char *fields[MAX_COLUMNS];
-    size_t n, n_header, at[N_COLUMNS];
+    enum status status = csv_next(csv, row, err);
+    if (!status && row->too_long)
+        status = err_set(err, E_INVALID, "The row on line %lld has more than %u MiB.",
+                         (long long)row->line, MAX_ROW >> 20);
+    else if (!status && row->n > most)
+        status = err_set(err, E_INVALID, "Line %lld has more than %zu fields.",
+                         (long long)row->line, most);
+    else if (!status && csv_row_has_nul(row))
+        status = err_set(err, E_INVALID, "There is a NUL byte on line %lld: this is no text file.",
+                         (long long)row->line);
+    return status ? in_table(reading, err) : OK;
+}
+
+static enum status read_rows(struct reading *reading, struct csv *csv, struct err *err)
+{
+    struct csv_row row = {0};
+    size_t at[N_COLUMNS];
     for (int column = 0; column < N_COLUMNS; column++)
         at[column] = SIZE_MAX;
-    csv_init(&csv, text, len, ',');
-    enum status status = csv_next(&csv, fields, MAX_COLUMNS, &n_header, err);
-    if (status)
-        return in_table(reading, err);
-    if ((status = find_columns(reading, fields, n_header, at, err)))
-        return status;
-    while (!(status = csv_next(&csv, fields, n_header, &n, err)) && n > 0) {
+    enum status status = next_row(reading, csv, CSV_MAX_FIELDS, &row, err);
+    size_t n_header = row.n;
+    if (!status)
+        status = find_columns(reading, &row, at, err);
+    while (!status && !(status = next_row(reading, csv, n_header, &row, err)) && row.n > 0) {
         const char *cells[N_COLUMNS] = {NULL};
         for (int column = 0; column < N_COLUMNS; column++)
-            if (at[column] < n)
-                cells[column] = fields[at[column]];
-        if ((status = take_row(reading, cells, csv.line, err)))
-            return status;
+            if (at[column] < row.n)
+                cells[column] = row.fields[at[column]].text;
+        status = take_row(reading, cells, row.line, err);
     }
-    return status ? in_table(reading, err) : OK;
+    return status;
+}
+
+static enum status read_csv(struct reading *reading, const char *text, size_t len, struct err *err)
+{
+    struct source_memory memory = {text, len};
+    struct csv *csv = csv_new(source_of_memory(&memory),
+                              &(struct csv_options){.separator = ',', .quotes = true, MAX_ROW});
+    enum status status = read_rows(reading, csv, err);
+    csv_free(csv);
+    return status;
 }
 
 /* --- JSON lines --------------------------------------------------------------------------------*/
@@ -358,20 +382,13 @@ enum status label_table_add(struct label_table *table, const char *member, const
                               .folder_len = name ? (int)(name + 1 - member) : 0,
                               .rejected = rejected,
                               .context = context};
-    void *copy;
     enum status status = check_encoding(member, bytes, len, err);
-    if (!status)
-        status = mem_try_alloc(len + 1, 1, "a table of labels", &copy, err);
     if (status)
         return status;
-    memcpy(copy, bytes, len);
     size_t member_len = strlen(member);
     if (member_len > 6 && strcmp(member + member_len - 6, ".jsonl") == 0)
-        status = read_json_lines(&reading, copy, len, err);
-    else
-        status = read_csv(&reading, copy, len, err);
-    mem_free(copy);
-    return status;
+        return read_json_lines(&reading, bytes, len, err);
+    return read_csv(&reading, bytes, len, err);
 }
 
 /* --- Finding ---------------------------------------------------------------------------------- */

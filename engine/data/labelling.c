@@ -6,9 +6,6 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-static const char *const option_names[] = {"label_regex", "label_column", "group_regex",
-                                           "group_column"};
-
 static enum status refuse_option(struct err *err)
 {
     err_name(err, "bad_option", NULL);
@@ -17,17 +14,6 @@ static enum status refuse_option(struct err *err)
 
 static enum status check_options(const struct json *options, struct err *err)
 {
-    json_each(option, options)
-    {
-        bool known = false;
-        for (size_t i = 0; i < ARRAY_LEN(option_names); i++)
-            known |= strcmp(json_key(option), option_names[i]) == 0;
-        if (!known || json_type(option) != JSON_STRING) {
-            err_set(err, E_INVALID, "The option %.60s is not known for archives of pictures.",
-                    json_key(option));
-            return refuse_option(err);
-        }
-    }
     static const char *const either[][2] = {{"label_regex", "label_column"},
                                             {"group_regex", "group_column"},
                                             {"label_regex", "group_column"}};
@@ -143,8 +129,7 @@ static void look_up(struct labelling *labelling, const char *path, struct place 
                              : "The table of labels has no row for it.";
 }
 
-/* Groups are numbered by their names' hash, so a number means the same in every data set. */
-static uint64_t number_of(const char *group, size_t len)
+uint64_t labelling_group(const char *group, size_t len)
 {
     uint8_t digest[SHA256_BYTES];
     uint64_t number;
@@ -176,7 +161,7 @@ enum status labelling_place(struct labelling *labelling, const char *path, struc
     else if (name)
         len = strlen(name);
     if (!status && name && len > 0)
-        *group = number_of(name, len);
+        *group = labelling_group(name, len);
     return status;
 }
 

@@ -21,8 +21,8 @@ struct labelling {
 };
 
 /* `options`: label_regex, label_column, group_regex, group_column, each a text or absent; borrowed
- * until labelling_deinit. E_INVALID: an option that is not known or no text, a regular expression
- * that is none, two options that exclude each other. */
+ * until labelling_deinit. E_INVALID: a regular expression that is none, two options that exclude
+ * each other. */
 enum status labelling_init(struct labelling *labelling, const struct json *options,
                            struct err *err);
 void labelling_deinit(struct labelling *labelling);
@@ -43,5 +43,8 @@ enum status labelling_place(struct labelling *labelling, const char *path, struc
  * when there are no more. */
 bool labelling_next(const struct labelling *labelling, const struct place *place, size_t *at,
                     const char **name, size_t *len);
+
+/* The number of a group (pack.h): its name's hash, so that it means the same in every data set. */
+uint64_t labelling_group(const char *group, size_t len);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,7 +35,7 @@ static enum status damaged(struct err *err, const char *what)
 
 static uint64_t header_bytes(const struct pack_header *header)
 {
-    return header->version == 1 ? PACK_HEADER_BYTES_1 : sizeof *header;
+    return header->version == PACK_ONE_LABEL ? PACK_HEADER_BYTES_1 : sizeof *header;
 }
 
 /* [offset, offset + n * size) lies in the file behind the header, at a multiple of 8. */
@@ -46,7 +47,7 @@ static bool part_fits(const struct pack_header *header, uint64_t offset, uint64_
 
 static bool parts_of_2_fit(const struct pack_header *header)
 {
-    return header->version == 1 ||
+    return header->version == PACK_ONE_LABEL ||
            (part_fits(header, header->label_sets_offset, header->label_sets_len,
                       sizeof(uint32_t)) &&
             part_fits(header, header->groups_offset, header->n_groups, sizeof(uint64_t)) &&
@@ -68,7 +69,8 @@ static enum status check_header(const struct pack *pack, uint64_t pack_size, str
         return damaged(err, "the file is not as long as its header says");
     if (header->pack_bytes != pack_size)
         return damaged(err, "the pack is not as long as the header says");
-    if (header->n_items == 0 || header->n_items > PACK_MAX_ITEMS || header->n_classes == 0 ||
+    bool no_classes = header->n_classes == 0 && header->version != PACK_TEXTS;
+    if (header->n_items == 0 || header->n_items > PACK_MAX_ITEMS || no_classes ||
         header->n_classes > PACK_MAX_CLASSES)
         return damaged(err, "its number of items or classes is out of range");
     if (!part_fits(header, header->classes_offset, header->n_classes, sizeof(struct pack_class)) ||
@@ -116,7 +118,7 @@ static bool set_is_valid(const uint32_t *set, uint64_t left, const struct pack_r
 static bool label_is_valid(const struct pack *pack, const struct pack_record *record)
 {
     const struct pack_header *header = &pack->header;
-    if (header->version > 1 && record->label_set > 0) {
+    if (header->version == PACK_LABEL_SETS && record->label_set > 0) {
         uint64_t at = record->label_set - 1u;
         return at < header->label_sets_len &&
                set_is_valid(pack->label_sets + at, header->label_sets_len - at, record,
@@ -125,19 +127,38 @@ static bool label_is_valid(const struct pack *pack, const struct pack_record *re
     return record->label >= 0 && (uint32_t)record->label < header->n_classes;
 }
 
-static bool record_is_valid(const struct pack *pack, const struct pack_record *record)
+static bool picture_is_valid(const struct pack *pack, const struct pack_record *record)
 {
-    const struct pack_header *header = &pack->header;
-    bool labelled = label_is_valid(pack, record);
-    bool unlabelled = record->label == PACK_NO_LABEL && record->split == SPLIT_UNLABELLED;
-    return record->offset <= header->pack_bytes && record->size > 0 &&
-           record->size <= PACK_MAX_ITEM_BYTES &&
-           record->size <= header->pack_bytes - record->offset && record->split < N_SPLITS &&
-           (record->split == SPLIT_UNLABELLED ? unlabelled : labelled) &&
-           record->format < N_IMAGE_FORMATS && record->orientation >= 1 &&
+    return record->format < N_IMAGE_FORMATS && record->orientation >= 1 &&
            record->orientation <= 8 && record->width >= 1 && record->width <= IMAGE_MAX_SIDE &&
            record->height >= 1 && record->height <= IMAGE_MAX_SIDE &&
            string_is_valid(pack, record->path_offset, record->path_len);
+}
+
+/* `previous` is the record before it, which is valid, or NULL: millions may share one path. */
+static bool text_is_valid(const struct pack *pack, const struct pack_record *record,
+                          const struct pack_record *previous)
+{
+    bool same = previous && previous->path_offset == record->path_offset &&
+                previous->path_len == record->path_len;
+    bool nameless = record->path_len == 0 && record->path_offset == 0 && record->line > 0;
+    return record->format == PACK_TEXT && record->orientation == 0 && record->height == 0 &&
+           record->label_set == 0 &&
+           (same || nameless || string_is_valid(pack, record->path_offset, record->path_len));
+}
+
+static bool record_is_valid(const struct pack *pack, const struct pack_record *record,
+                            const struct pack_record *previous)
+{
+    const struct pack_header *header = &pack->header;
+    bool may_lack = record->split == SPLIT_UNLABELLED || header->n_classes == 0;
+    bool labelled = record->split != SPLIT_UNLABELLED && label_is_valid(pack, record);
+    return record->offset <= header->pack_bytes && record->size > 0 &&
+           record->size <= PACK_MAX_ITEM_BYTES &&
+           record->size <= header->pack_bytes - record->offset && record->split < N_SPLITS &&
+           (labelled || (may_lack && record->label == PACK_NO_LABEL)) &&
+           (pack_is_text(pack) ? text_is_valid(pack, record, previous)
+                               : picture_is_valid(pack, record));
 }
 
 struct extent {
@@ -150,11 +171,24 @@ static int compare_extents(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The rows of a table lie in the pack in their own order, and nothing needs to be sorted. */
+static bool one_behind_the_other(const struct pack *pack)
+{
+    for (uint32_t i = 1; i < pack->header.n_items; i++) {
+        const struct pack_record *a = &pack->records[i - 1], *b = &pack->records[i];
+        if (b->offset < a->offset || b->offset - a->offset < a->size)
+            return false;
+    }
+    return true;
+}
+
 /* Records are in path order and bytes in the archive's, so overlap is seen on a sorted copy. */
 static enum status check_overlap(const struct pack *pack, struct err *err)
 {
     uint32_t n = pack->header.n_items;
     void *block;
+    if (one_behind_the_other(pack))
+        return OK;
     enum status status = mem_try_alloc(n, sizeof(struct extent), "checking the index", &block, err);
     if (status)
         return status;
@@ -169,12 +203,22 @@ static enum status check_overlap(const struct pack *pack, struct err *err)
     return status;
 }
 
+/* By path; the texts of one file by line. */
+static bool comes_before(const struct pack *pack, uint32_t a, uint32_t b)
+{
+    const struct pack_record *x = &pack->records[a], *y = &pack->records[b];
+    bool same = pack_is_text(pack) && x->path_offset == y->path_offset;
+    int order = same ? 0 : strcmp(pack_item_path(pack, a), pack_item_path(pack, b));
+    return order < 0 || (order == 0 && pack_is_text(pack) && x->line < y->line);
+}
+
 static enum status check_records(const struct pack *pack, struct err *err)
 {
     for (uint32_t i = 0; i < pack->header.n_items; i++) {
-        if (!record_is_valid(pack, &pack->records[i]))
+        const struct pack_record *record = &pack->records[i], *previous = i ? record - 1 : NULL;
+        if (!record_is_valid(pack, record, previous))
             return damaged(err, "an item's entry is out of range");
-        if (i > 0 && strcmp(pack_item_path(pack, i - 1), pack_item_path(pack, i)) >= 0)
+        if (previous && !comes_before(pack, i - 1, i))
             return damaged(err, "its items are not sorted by path");
     }
     return check_overlap(pack, err);
@@ -205,7 +249,7 @@ static enum status map_index(struct pack *pack, int index_fd, struct err *err)
     pack->map = map;
     pack->map_len = size;
     memcpy(&pack->header, map, PACK_HEADER_BYTES_1);
-    if (pack->header.version > 1 && size >= sizeof pack->header)
+    if (pack->header.version > PACK_ONE_LABEL && size >= sizeof pack->header)
         memcpy(&pack->header, map, sizeof pack->header);
     return OK;
 }
@@ -300,13 +344,44 @@ struct image_header pack_item_header(const struct pack *pack, uint32_t item)
 
 const char *pack_item_path(const struct pack *pack, uint32_t item)
 {
-    return pack->strings + pack->records[item].path_offset;
+    const struct pack_record *record = &pack->records[item];
+    return record->path_len ? pack->strings + record->path_offset : "";
+}
+
+const char *pack_item_name(const struct pack *pack, uint32_t item, char name[PACK_NAME_TEXT])
+{
+    const struct pack_record *record = &pack->records[item];
+    const char *path = pack_item_path(pack, item);
+    if (!pack_is_text(pack) || record->line == 0)
+        return path;
+    if (*path)
+        snprintf(name, PACK_NAME_TEXT, "%s:%u", path, record->line);
+    else
+        snprintf(name, PACK_NAME_TEXT, "line %u", record->line);
+    return name;
+}
+
+bool pack_is_text(const struct pack *pack)
+{
+    return pack->header.version == PACK_TEXTS;
+}
+
+enum status pack_want_text(const struct pack *pack, bool text, struct err *err)
+{
+    if (pack_is_text(pack) == text)
+        return OK;
+    err_at(err, E_INVALID, "/dataset",
+           text ? "The data set holds pictures, and this task and model are for texts."
+                : "The data set holds texts, and this task and model are for pictures.");
+    err_name(err, "wrong_kind",
+             "Name a data set of the model's kind, or a model of the data set's.");
+    return E_INVALID;
 }
 
 uint32_t pack_labels(const struct pack *pack, uint32_t item, const uint32_t **labels)
 {
     const struct pack_record *record = &pack->records[item];
-    if (pack->header.version > 1 && record->label_set > 0) {
+    if (record->label_set > 0 && pack_is_multilabel(pack)) {
         *labels = pack->label_sets + record->label_set;
         return pack->label_sets[record->label_set - 1];
     }
@@ -316,7 +391,7 @@ uint32_t pack_labels(const struct pack *pack, uint32_t item, const uint32_t **la
 
 bool pack_is_multilabel(const struct pack *pack)
 {
-    return pack->header.label_sets_len > 0;
+    return pack->header.version == PACK_LABEL_SETS && pack->header.label_sets_len > 0;
 }
 
 uint64_t pack_group(const struct pack *pack, uint32_t item)

@@ -1,22 +1,25 @@
-/* pack.h -- a data set as two files: the pack (original bytes, one item after the other) and the
- * index (what each item is).
+/* pack.h -- a data set as two files: the pack (the items' bytes, one after the other) and the index
+ * (what each item is). All items are pictures, in their original bytes, or all are texts, in UTF-8.
  *
  * Index, little-endian, every part at a multiple of 8:
  *
  *     header   magic "THAWIDX\0", version, record size, counts, sizes and offsets
  *     classes  n_classes x {u64 offset, u64 length} into the strings
- *     records  n_items x struct pack_record, sorted by path
+ *     records  n_items x struct pack_record, sorted by path and line
  *     labels   version 2: sets of labels, u32 each: how many, then the classes, ascending
- *     groups   version 2: none, or n_items x u64: items with one number belong together
+ *     groups   from version 2 on: none, or n_items x u64: items with one number belong together
  *     strings  UTF-8, each followed by a NUL that its length does not count
  *
  * Version 2 is written only where items have several labels, or may have none (the record then says
  * where the item's set is), or groups. Version 1 has a header of 72 bytes and one label an item.
+ * Version 3 is text: an item is a row of a table, or a line, and its path is that of the file,
+ * which all its rows share, or a file as a whole. Ten million rows need no names of their own.
  *
  * pack_open maps the index and proves all of it before it returns: every offset within its part,
- * labels and sets within the classes, names UTF-8, items inside the pack without overlap, paths
- * ascending and different. Afterwards nothing needs to be checked again. Item bytes are read with
- * pread, so that a failing disk is an error and no SIGBUS. A pack may be read by many threads. */
+ * labels and sets within the classes, names UTF-8, items inside the pack without overlap, paths and
+ * lines ascending and different. (That a text is UTF-8 is for its reader to see.) Afterwards
+ * nothing needs to be checked again. Item bytes are read with pread, so that a failing disk is an
+ * error and no SIGBUS. A pack may be read by many threads. */
 #ifndef THAW_ENGINE_DATA_PACK_H
 #define THAW_ENGINE_DATA_PACK_H
 
@@ -34,19 +37,26 @@
 #define PACK_MAX_ITEM_BYTES (256u << 20)
 #define PACK_MAX_LABELS     1024 /* of one item */
 #define PACK_NO_LABEL       (-1)
+#define PACK_TEXT           16   /* as a record's format */
+#define PACK_TEXT_JOINT     0x1f /* stands between the columns of a text, and nowhere else in it */
 
 enum pack_split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_UNLABELLED, N_SPLITS };
 
 struct pack_record {
-    uint64_t offset, size;  /* in the pack */
-    int32_t label;          /* PACK_NO_LABEL exactly when SPLIT_UNLABELLED; the first of the set,
-                               PACK_NO_LABEL of an empty one, where the item has a set */
-    uint8_t split, format;  /* enum pack_split, enum image_format */
-    uint8_t orientation;    /* EXIF, 1..8 */
-    uint8_t reserved;       /* 0 */
-    uint32_t width, height; /* as stored */
-    uint64_t path_offset;   /* in the strings */
-    uint32_t path_len;
+    uint64_t offset, size; /* in the pack */
+    int32_t label;         /* PACK_NO_LABEL exactly when SPLIT_UNLABELLED; the first of the set,
+                              PACK_NO_LABEL of an empty one, where the item has a set. In a pack
+                              without classes every item is PACK_NO_LABEL, whatever its split */
+    uint8_t split, format; /* enum pack_split; enum image_format or PACK_TEXT */
+    uint8_t orientation;   /* EXIF, 1..8; 0 of a text */
+    uint8_t reserved;      /* 0 */
+    union {
+        uint32_t width; /* of a picture, as stored */
+        uint32_t line;  /* of a text: where it begins in its file, from 1; 0: it is the file */
+    };
+    uint32_t height;      /* as stored; 0 of a text */
+    uint64_t path_offset; /* in the strings */
+    uint32_t path_len;    /* 0 of a text whose file has no name */
     uint32_t label_set; /* 1 + where the item's set begins in the sets of labels; 0 = it has none */
     uint8_t sha256[32]; /* of the item's bytes */
 };
@@ -65,7 +75,16 @@ uint64_t pack_bytes(const struct pack *pack);
 const char *pack_class_name(const struct pack *pack, uint32_t label); /* borrowed, terminated */
 const struct pack_record *pack_item(const struct pack *pack, uint32_t item);
 struct image_header pack_item_header(const struct pack *pack, uint32_t item);
-const char *pack_item_path(const struct pack *pack, uint32_t item); /* borrowed, terminated */
+bool pack_is_text(const struct pack *pack);
+/* For who reads one kind alone. E_INVALID (err->code wrong_kind): it is of the other. */
+enum status pack_want_text(const struct pack *pack, bool text, struct err *err);
+
+/* The path of the item's file, borrowed and terminated; texts may share one, or have none (""). */
+const char *pack_item_path(const struct pack *pack, uint32_t item);
+/* What people call the item: its path, "reviews.csv:17", or "line 17" of an upload without a name.
+ * Borrowed from the pack or in `name`. */
+#define PACK_NAME_TEXT (PACK_MAX_NAME + 16)
+const char *pack_item_name(const struct pack *pack, uint32_t item, char name[PACK_NAME_TEXT]);
 
 /* The item's labels, ascending; their number. Of one label, an array of one; of SPLIT_UNLABELLED
  * and of an empty set none. */

@@ -8,7 +8,9 @@
 #include "engine/data/pack.h"
 
 #define PACK_MAGIC   "THAWIDX" /* and its NUL: 8 bytes */
-#define PACK_VERSION 2         /* the newest that is read; 1 is written where it can say all */
+#define PACK_VERSION 3         /* the newest that is read; 1 is written where it can say all */
+
+enum { PACK_ONE_LABEL = 1, PACK_LABEL_SETS = 2, PACK_TEXTS = 3 }; /* versions */
 
 struct pack_header {
     char magic[8];

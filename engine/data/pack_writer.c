@@ -206,7 +206,7 @@ static enum status write_index(struct pack_writer *writer, const struct pack_hea
 {
     struct buf out;
     buf_init(&out, OUT_BUFFER);
-    size_t head = header->version == 1 ? PACK_HEADER_BYTES_1 : sizeof *header;
+    size_t head = header->version == PACK_ONE_LABEL ? PACK_HEADER_BYTES_1 : sizeof *header;
     enum status status = put(writer, &out, header, head, err);
     if (!status)
         status = put(writer, &out, classes, header->n_classes * sizeof *classes, err);
@@ -235,7 +235,7 @@ static void pad_label_sets(struct pack_writer *writer)
 /* Where each part stands; the header has the counts. */
 static void place_parts(struct pack_header *header)
 {
-    bool first = header->version == 1;
+    bool first = header->version == PACK_ONE_LABEL;
     header->classes_offset = first ? PACK_HEADER_BYTES_1 : sizeof *header;
     header->records_offset = header->classes_offset + header->n_classes * sizeof(struct pack_class);
     uint64_t end = header->records_offset + header->n_items * sizeof(struct pack_record);
@@ -252,12 +252,18 @@ static enum status sync_file(int fd, struct err *err)
     return fsync(fd) == 0 ? OK : err_errno(err, "The data set cannot be written to disk");
 }
 
+static uint32_t version_of(const struct pack_writer *writer)
+{
+    if (writer->n > 0 && writer->records[0].format == PACK_TEXT)
+        return PACK_TEXTS;
+    return writer->label_sets.len > 0 || writer->groups ? PACK_LABEL_SETS : PACK_ONE_LABEL;
+}
+
 enum status pack_writer_finish(struct pack_writer *writer, const char *const *class_names,
                                uint32_t n_classes, struct err *err)
 {
-    bool second = writer->label_sets.len > 0 || writer->groups;
     struct pack_header header = {.magic = PACK_MAGIC,
-                                 .version = second ? PACK_VERSION : 1,
+                                 .version = version_of(writer),
                                  .record_bytes = sizeof(struct pack_record)};
     pad_label_sets(writer);
     struct pack_class *classes = mem_alloc((n_classes + 1) * sizeof *classes);

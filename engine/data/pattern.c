@@ -16,9 +16,11 @@
 
 struct pattern {
     char option[40];
-    pcre2_code *code;           /* owned */
-    pcre2_match_data *found;    /* owned */
-    pcre2_match_context *limit; /* owned */
+    pcre2_code *code;             /* owned */
+    pcre2_match_data *found;      /* owned */
+    pcre2_match_context *limit;   /* owned */
+    int named[PATTERN_MAX_NAMES]; /* numbers of the named groups; 0: there is none of that name */
+    size_t n_named;
 };
 
 static enum status refuse(struct err *err)
@@ -86,6 +88,57 @@ void pattern_free(struct pattern *pattern)
     mem_free(pattern);
 }
 
+enum status pattern_new_named(const char *option, const char *expression, const char *const *names,
+                              size_t n_names, struct pattern **out, struct err *err)
+{
+    struct pattern *pattern = NULL;
+    enum status status = pattern_new(option, expression, &pattern, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < n_names; i++) {
+        int number = pcre2_substring_number_from_name(pattern->code, (PCRE2_SPTR)names[i]);
+        pattern->named[i] = number > 0 ? number : 0;
+    }
+    pattern->n_named = n_names;
+    if (pattern->named[0]) {
+        *out = pattern;
+        return OK;
+    }
+    pattern_free(pattern);
+    err_set(err, E_INVALID, "%s has no group called \"%s\".", option, names[0]);
+    err_name(err, "bad_pattern", "An example: (?<label>[A-Z]+):(?<text>.*)");
+    return E_INVALID;
+}
+
+static enum status not_matched(const struct pattern *pattern, int code, const char *text,
+                               struct err *err)
+{
+    char why[120] = "";
+    pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
+    err_set(err, E_INVALID, "%s cannot be matched with \"%.200s\": %s.", pattern->option, text,
+            why);
+    return refuse(err);
+}
+
+enum status pattern_match_named(const struct pattern *pattern, const char *text, size_t len,
+                                struct pattern_group *groups, bool *found, struct err *err)
+{
+    int n = pcre2_match(pattern->code, (PCRE2_SPTR)text, len, 0, PCRE2_NO_UTF_CHECK, pattern->found,
+                        pattern->limit);
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(pattern->found);
+    *found = n > 0;
+    if (n <= 0 && n != PCRE2_ERROR_NOMATCH)
+        return not_matched(pattern, n, text, err);
+    for (size_t i = 0; i < pattern->n_named; i++) {
+        int k = pattern->named[i];
+        bool matched = *found && k > 0 && k < n && at[2 * k] != PCRE2_UNSET;
+        groups[i] = (struct pattern_group){0};
+        if (matched && at[2 * k + 1] >= at[2 * k])
+            groups[i] = (struct pattern_group){text + at[2 * k], at[2 * k + 1] - at[2 * k]};
+    }
+    return OK;
+}
+
 enum status pattern_match(const struct pattern *pattern, const char *text, const char **group,
                           size_t *len, bool *found, struct err *err)
 {
@@ -100,9 +153,5 @@ enum status pattern_match(const struct pattern *pattern, const char *text, const
     }
     if (n > 0 || n == PCRE2_ERROR_NOMATCH)
         return OK;
-    char why[120] = "";
-    pcre2_get_error_message(n, (PCRE2_UCHAR *)why, sizeof why);
-    err_set(err, E_INVALID, "%s cannot be matched with \"%.200s\": %s.", pattern->option, text,
-            why);
-    return refuse(err);
+    return not_matched(pattern, n, text, err);
 }

@@ -77,6 +77,8 @@ static enum status open_data(struct evaluate *e, struct err *err)
 {
     bool predicts = strcmp(e->task, "predict") == 0;
     enum status status = pack_open(e->options->pack, e->options->index, &e->pack, err);
+    if (status == OK)
+        status = pack_want_text(e->pack, false, err);
     if (status != OK)
         return status;
     e->label_map = mem_alloc((size_t)pack_n_classes(e->pack) * sizeof *e->label_map);

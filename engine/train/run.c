@@ -39,6 +39,8 @@ static enum status open_data(const struct trainer_options *options, struct run *
     const struct json *spec = options->spec;
     enum status status = pack_open(options->pack, options->index, &run->pack, err);
     if (status == OK)
+        status = pack_want_text(run->pack, false, err);
+    if (status == OK)
         status = split_make(run->pack, json_number(spec, "valid_fraction", .2),
                             (uint64_t)json_integer(spec, "split_seed", 0), &run->split, err);
     if (status != OK)

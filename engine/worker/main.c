@@ -225,6 +225,8 @@ static int run_verb(const struct verb *verb, struct options *options)
         status = receive_document(report, verb, &document, &err);
     if (status == OK)
         status = lock_output(verb, document, &lock, &err);
+    if (status == OK && verb->prepare)
+        verb->prepare(document);
     if (status == OK)
         status = shut_sandbox(verb, document, options->sandbox, &err);
     if (status == OK)

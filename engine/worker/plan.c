@@ -32,6 +32,8 @@ static enum status open_data(struct planning *p, struct err *err)
     enum status status = pack_open(json_string(p->document, "pack", NULL),
                                    json_string(p->document, "index", NULL), &p->pack, err);
     if (status == OK)
+        status = pack_want_text(p->pack, false, err);
+    if (status == OK)
         status = split_make(p->pack, json_number(p->spec, "valid_fraction", .2),
                             (uint64_t)json_integer(p->spec, "split_seed", 0), &p->split, err);
     if (status == OK && pack_n_classes(p->pack) < 2)

@@ -41,6 +41,9 @@ struct verb {
     const char *summary; /* one line of --help */
     const struct verb_flag *flags;
     size_t n_flags;
+    /* May be NULL. Before the sandbox shuts: loads what it would hide. Reads no stranger's bytes
+     * but the document. */
+    void (*prepare)(const struct json *document);
     /* Reports as it goes and ends with a `result` header; a failure is returned, main.c reports it
      * and makes it the exit code. */
     enum status (*run)(struct report *report, const struct json *document, struct err *err);

@@ -161,6 +161,7 @@ def ingest(wire, document):
               "rejected": {"count": len(skipped),
                            "items": [{"path": f"member {n}", "reason": "It crashed."}
                                      for n in skipped]},
+              "warnings": [],
               "secret": "what no table names stays behind"}
     result.update(script.get("result", {}))
     for name in ("pack", "index"):

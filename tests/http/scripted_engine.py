@@ -102,7 +102,7 @@ def ingest(wire, document):
     result = {"kind": "image", "items": items,
               "classes": [{"name": name, "items": items // len(classes)} for name in classes],
               "splits": {"train": items, "valid": 0, "test": 0, "unlabelled": 0},
-              "rejected": {"count": 0, "items": []}}
+              "rejected": {"count": 0, "items": []}, "warnings": []}
     write(document["out"], "pack", b"pack " + os.urandom(16))
     write(document["out"], "index", b"index " + os.urandom(16))
     write(document["out"], "result.json", json.dumps(result).encode())

@@ -21,6 +21,7 @@ WALLS = {
     "cmocka.h": ["tests/*"],
     "curl/curl.h": ["server/pull_fetch.c"],
     "dnnl.h": ["engine/core/*", "engine/op/*"],
+    "iconv.h": ["engine/data/encoding.c"],
     "jerror.h": ["engine/data/jpeg.c"],
     "jpeglib.h": ["engine/data/jpeg.c", "tests/unit/engine/data/*.c"],
     "linux/landlock.h": ["engine/worker/sandbox*.c"],

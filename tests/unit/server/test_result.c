@@ -77,7 +77,7 @@ static const char dataset_text[] =
     "{\"kind\":\"image\",\"items\":5,\"classes\":[{\"name\":\"ants\",\"items\":5,\"x\":1}],"
     "\"splits\":{\"train\":4,\"valid\":1,\"test\":0,\"unlabelled\":0},"
     "\"rejected\":{\"count\":2,\"items\":[{\"path\":\"a\",\"reason\":\"b\"}]},"
-    "\"bytes\":10,\"secret\":\"x\"}";
+    "\"warnings\":[\"two labels are alike\"],\"bytes\":10,\"secret\":\"x\"}";
 static const char model_text[] =
     "{\"architecture\":\"resnet18\",\"parameters\":7,\"groups\":[{\"name\":\"g\",\"parameters\":7}]"
     ","
@@ -98,6 +98,7 @@ static void what_the_table_names_goes_on_and_nothing_else(void **state)
     assert_string_equal(dataset.classes, "[{\"name\":\"ants\",\"items\":5}]");
     assert_string_equal(dataset.rejected,
                         "{\"count\":2,\"items\":[{\"path\":\"a\",\"reason\":\"b\"}]}");
+    assert_string_equal(dataset.warnings, "[\"two labels are alike\"]");
     json_free(result);
     assert_int_equal(read_text(model_text, &result), OK);
     assert_int_equal(result_model(result, &arena, &model, NULL), OK);
@@ -153,7 +154,8 @@ static void try_fields(const char *text, const char *const *fields, size_t n, ta
 static void each_field_must_be_there_and_of_its_kind(void **state)
 {
     (void)state;
-    static const char *const of_dataset[] = {"kind", "items", "classes", "splits", "rejected"};
+    static const char *const of_dataset[] = {"kind",   "items",    "classes",
+                                             "splits", "rejected", "warnings"};
     static const char *const of_model[] = {"architecture", "parameters", "groups", "classes",
                                            "weights_sha256"};
     try_fields(dataset_text, of_dataset, ARRAY_LEN(of_dataset), take_dataset);

@@ -207,8 +207,6 @@ static void options_that_cannot_be_are_refused(void **state)
     scene.options = "{\"label_regex\": \"a+\"}";
     refused(state, scene,
             "label_regex has no group: put what you want of the path into parentheses.");
-    scene.options = "{\"colour\": \"red\"}";
-    refused(state, scene, "The option colour is not known for archives of pictures.");
     scene.options = "{\"group_column\": \"patient\"}";
     refused(state, scene,
             "label_column and group_column name columns of a table, but the archive has no rows in "

@@ -301,7 +301,7 @@ static void uploads_without_use_fail_with_a_code_and_leave_no_pack(void **state)
     close(fd);
     assert_int_equal(ingest(), E_INVALID);
     assert_failed_as(E_INVALID, "empty_upload");
-    assert_int_equal(fs_write_file(upload, "hello, world", 12, &err), OK);
+    assert_int_equal(fs_write_file(upload, "hello,\0world", 12, &err), OK);
     assert_int_equal(ingest(), E_INVALID);
     assert_failed_as(E_INVALID, "not_an_archive");
 }

@@ -64,7 +64,8 @@ SEES_engine/worker := $(SEES_engine)
 LIBS_base   := -lcjson -lnettle -lm
 LIBS_store  := -lsqlite3
 LIBS_server := -lmicrohttpd -lcurl
-LIBS_engine := -ldnnl -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lz -lseccomp -fopenmp -lm
+LIBS_engine := -ldnnl -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lutf8proc -lz -lseccomp -fopenmp \
+               -lm
 
 MAINS   := server/main.c engine/worker/main.c
 FOLDERS := base api/spec store api server $(SEES_engine)
@@ -164,7 +165,7 @@ $(FUZZ_TARGETS): $(OUT)/fuzz/%: $(OUT)/fuzz-obj/tests/fuzz/fuzz_%.o $(OUT)/lib/f
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CLANG) -fsanitize=fuzzer,address,undefined -pthread -Wl,--as-needed -o $@ $^ \
-	    $(LIBS_base) -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lz -lseccomp
+	    $(LIBS_base) -ljpeg -larchive -lpng -lwebp -lpcre2-8 -lutf8proc -lz -lseccomp
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_TARGETS)
@@ -191,12 +192,13 @@ test-long:  ## engines and servers killed at many random steps: some minutes
 	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/http/test_kill.py
 
 .PHONY: oracle
-oracle:  ## every operation, network, training step and picture against PyTorch and PIL
+oracle:  ## every operation, network, training step, picture and text against PyTorch, PIL, Python
 	@tests/tools/install-packages build oracle
 	@$(MAKE) --no-print-directory -j2 all oracle-programs
 	@THAW_BUILD='$(abspath $(OUT))' $(PYTHON) tests/oracle/run.py \
 	    --driver '$(OUT)/oracle/driver'
 	@$(PYTHON) tests/oracle/images.py --driver '$(OUT)/oracle/images'
+	@$(PYTHON) tests/oracle/text.py --driver '$(OUT)/oracle/text'
 
 .PHONY: oracle-long
 oracle-long:  ## the same with every network, in both batch-norm modes, over more steps (an hour)

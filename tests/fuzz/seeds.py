@@ -151,6 +151,10 @@ def texts():
             b"filename=\"a \\\"x\\\".zip\"\r\n"
             b"Content-Type: application/zip\r\n\r\nPK\r\n--\r\n-b\r\n--b--\r\n")
     write("multipart", "form", b"\x23" + body)
+    write("text", "review", "This MOVIE was sooooo good<br />He's 5km away &amp; it's ah ah ah: "
+          "\U0001f44d\U0001f3fd don't (a-b)... www.x.org/y".encode())
+    write("text", "scripts", "\u65e5\u672c\u3002 \u05e9\u05dc\u05d5\u05dd \u0e44\u0e17\u0e22 "
+          "e\u0301 \u0130\u03a3 &#xE9;&notit; 3\u20ac \u2014x\u2026".encode() + b"\xff\x1f\0")
     write("labels", "csv", b"\0path,label,split\r\n\"a/1.png\",\"x;y\",valid\n2.png,x,\n")
     write("labels", "groups", b"\2fname,labels,is_valid,group\n1.png,x,True,p1\n")
     write("labels", "lines", b"\1{\"file_name\": \"1.png\", \"label\": [\"x\", 2]}\n")

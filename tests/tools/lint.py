@@ -30,6 +30,7 @@ WALLS = {
     "omp.h": ["engine/*", "tests/*"],
     "png.h": ["engine/data/png.c", "tests/unit/engine/data/*.c"],
     "seccomp.h": ["engine/worker/sandbox*.c"],
+    "utf8proc.h": ["engine/text/character.c"],
     "sqlite3.h": ["store/*", "tests/unit/store/*"],
     "pcre2.h": ["engine/data/pattern.c"],
     "webp/decode.h": ["engine/data/webp.c"],

@@ -48,23 +48,28 @@ static double valid_share(int64_t frozen, int64_t groups)
     return frozen == 0 ? 1. / 3 : frozen + 1 < groups ? .5 : .9;
 }
 
-/* Images that a stage works on, in training images. */
+/* Images that a stage works on, in training images; where nothing trains, in images of a pass. */
 static double images_of(const struct json *stage, double batch, int64_t frozen, int64_t groups)
 {
-    return json_number(stage, "steps", 0) * batch + json_number(stage, "epochs", 1) *
-                                                        json_number(stage, "n_valid", 0) *
-                                                        valid_share(frozen, groups);
+    double images = json_number(stage, "steps", 0) * batch;
+    if (frozen == groups)
+        return images;
+    return images + json_number(stage, "epochs", 1) * json_number(stage, "n_valid", 0) *
+                        valid_share(frozen, groups);
 }
 
-static const char *mode_of(const struct json *spec, int64_t frozen, bool cached)
+static const char *mode_of(const struct json *spec, int64_t frozen, int64_t groups, bool cached)
 {
     if (frozen == 0)
         return "train";
+    if (frozen == groups)
+        return "pass";
     return cached ? "cache" : json_string(spec, "frozen_batchnorm", "train");
 }
 
+/* `cached` is what the stage was told or is expected to be. */
 static struct cost_key key_of(const struct estimate_options *options, int64_t size, int64_t frozen,
-                              bool cached)
+                              int64_t groups, bool cached)
 {
     return (struct cost_key){
         .machine = options->machine,
@@ -73,7 +78,7 @@ static struct cost_key key_of(const struct estimate_options *options, int64_t si
         .architecture = options->architecture,
         .image_size = size,
         .frozen_groups = frozen,
-        .mode = mode_of(options->spec, frozen, cached),
+        .mode = mode_of(options->spec, frozen, groups, cached),
     };
 }
 
@@ -121,8 +126,7 @@ static void add_stage(const struct estimate_options *options, const struct json 
     int64_t frozen = frozen_groups(stage);
     int64_t groups = (int64_t)json_len(json_get(stage, "groups"));
     bool cached = json_type(json_get(options->spec, "feature_cache")) == JSON_OBJECT;
-    struct cost_key key =
-        key_of(options, json_integer(stage, "size", 0), frozen, cached && frozen > 0);
+    struct cost_key key = key_of(options, json_integer(stage, "size", 0), frozen, groups, cached);
     struct range image = image_cost(options, &key, flops_per_step / fmax(batch, 1), &basis);
     double images =
         images_of(stage, batch, frozen, groups) + finder_steps(options->spec, stage, index) * batch;
@@ -148,6 +152,8 @@ static double disk_bytes(const struct json *stages)
         weights = fmax(weights, BYTES_PER_WEIGHT * parameters);
         moments = fmax(moments, 2 * BYTES_PER_WEIGHT * trainable);
     }
+    if (moments == 0) /* nothing trains, nothing is kept */
+        return 0;
     return RESUME_FILES * (weights + moments) + 2 * weights * ((double)json_len(stages) + 2);
 }
 
@@ -187,14 +193,7 @@ struct json *estimate_make(const struct estimate_options *options, const struct 
         json_add_number(batches, json_number(stage, "batch_size", 0));
         flops = flops ? json_next(flops) : NULL;
     }
-    if (json_len(stages) > 0) {
-        set_seconds(estimate, &seconds, bases[basis].name);
-    } else { /* nothing trains: a pass over a split, whose cost nobody has told */
-        json_set_null(estimate, "seconds");
-        json_set_null(estimate, "seconds_low");
-        json_set_null(estimate, "seconds_high");
-        json_set_null(estimate, "basis");
-    }
+    set_seconds(estimate, &seconds, bases[basis].name);
     copy(estimate, given, "steps");
     copy(estimate, given, "flops_per_step");
     json_set(estimate, "batch_sizes", batches);
@@ -218,10 +217,11 @@ void estimate_learn(const struct estimate_options *options, const struct json *s
     struct err ignored; /* the next one may be learned from */
     int64_t frozen = json_integer(stage, "frozen_groups", 0);
     double batch = json_number(stage, "batch_size", 1);
-    double images = images_of(stage, batch, frozen, json_integer(stage, "groups", 1));
+    int64_t groups = json_integer(stage, "groups", 1);
+    double images = images_of(stage, batch, frozen, groups);
     int64_t size = json_integer(stage, "size", 0);
     bool cached = json_integer(stage, "cached_views", 0) > 0;
-    struct cost_key key = key_of(options, size, frozen, cached);
+    struct cost_key key = key_of(options, size, frozen, groups, cached);
     struct cost cost = {
         .image_ns = (int64_t)(seconds * 1e9 / fmax(images, 1)),
         .image_flops = (int64_t)(flops_per_step / fmax(batch, 1)),

@@ -130,8 +130,10 @@ enum work_phase train_on_exit(struct work *work)
 {
     struct train *train = (struct train *)work;
     train->outcome = judge(train);
-    if (train->outcome == TRAIN_SUCCEEDED)
+    if (train->outcome == TRAIN_SUCCEEDED) {
+        train_learn_pass(train);
         collect_files(train);
+    }
     return WORK_FILES;
 }
 

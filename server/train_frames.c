@@ -81,6 +81,7 @@ static void begin_stage(struct train *train, const struct json *header)
     train->stage = train->work.supervisor->n_works == 1 ? json_copy(header) : NULL;
     train->stage_seconds = 0;
     train->stage_epochs = 0;
+    train->stage_began = clock_seconds();
 }
 
 static void learn(struct train *train)
@@ -103,6 +104,16 @@ static void learn(struct train *train)
         estimate_learn(&options, train->stage, json_as_number(flops, 0), train->stage_seconds);
     }
     json_free(estimate);
+}
+
+/* A pass over a split is told as a stage without epochs: its end is the engine's. */
+void train_learn_pass(struct train *train)
+{
+    if (!train->stage || train->work.supervisor->n_works != 1 ||
+        json_integer(train->stage, "frozen_groups", 0) != json_integer(train->stage, "groups", 1))
+        return;
+    train->stage_seconds = clock_seconds() - train->stage_began;
+    learn(train);
 }
 
 static void add_epoch(struct train *train, const struct json *header)

@@ -73,6 +73,7 @@ struct train {
     struct json *stage; /* owned; its header; NULL: not to be learned from */
     double stage_seconds;
     int64_t stage_epochs; /* of which epochs */
+    double stage_began;   /* clock_seconds */
     int64_t threads;      /* of `started` */
     char isa[64];
 
@@ -81,6 +82,8 @@ struct train {
 
 void train_on_frame(struct work *work, const struct json *header);
 void train_on_tick(struct work *work, double now);
+/* What an evaluation took, now that it has succeeded. */
+void train_learn_pass(struct train *train);
 /* Files that were announced and have arrived: their rows and events. */
 void train_take_files(struct train *train, double now);
 int train_stage_of_slot(const char *slot); /* "stage-2" -> 1; -1 for the other slots */

@@ -13,7 +13,7 @@ struct cost_key {
     int64_t threads;
     const char *architecture;
     int64_t image_size, frozen_groups;
-    const char *mode; /* of the frozen part: "train", "eval", "cache" */
+    const char *mode; /* of the frozen part: "train", "eval", "cache"; "pass": all of it, once */
 };
 
 struct cost {

@@ -8,14 +8,8 @@
 #ifndef THAW_ENGINE_TRAIN_EVALUATE_H
 #define THAW_ENGINE_TRAIN_EVALUATE_H
 
-#include <stdbool.h>
-
-#include "base/json.h"
 #include "base/status.h"
 #include "engine/train/trainer.h"
-
-/* Whether the spec's task is one of the two. */
-bool evaluate_is_task(const struct json *spec);
 
 /* Options and hooks as trainer_run's; options->weights must be a model with a classifier. Told to
  * pause, it ends as if it had not begun: `paused` is sent, and the next run starts anew. */

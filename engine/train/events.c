@@ -46,7 +46,7 @@ static int64_t trainable_parameters(const struct graph *graph)
     return n;
 }
 
-static int64_t peak_memory_bytes(void)
+int64_t events_peak_memory(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -155,7 +155,7 @@ void events_step(struct events *events, const struct position *at, double second
     set_rates(header, events, at);
     json_set_number(header, "examples_per_second", (double)stage->batch / events->step_seconds);
     json_set_number(header, "eta_seconds", eta_seconds(events, at));
-    json_set_integer(header, "peak_memory_bytes", peak_memory_bytes());
+    json_set_integer(header, "peak_memory_bytes", events_peak_memory());
     send(events, header);
 }
 
@@ -180,7 +180,7 @@ void events_sweep_step(struct events *events, int64_t stage, const struct finder
     json_set_number(header, "examples_per_second",
                     (double)events->recipe->stages[stage].batch / seconds);
     json_set_number(header, "eta_seconds", (double)(steps - finder->n) * seconds);
-    json_set_integer(header, "peak_memory_bytes", peak_memory_bytes());
+    json_set_integer(header, "peak_memory_bytes", events_peak_memory());
     send(events, header);
 }
 

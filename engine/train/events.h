@@ -51,6 +51,8 @@ void events_artifact(struct events *events, const char *name);
 void events_log(struct events *events, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void events_warning(struct events *events, const char *code, const char *detail);
+/* The most that this process has had resident so far. */
+int64_t events_peak_memory(void);
 void events_paused(struct events *events, bool by_recipe);
 /* weights_sha256 NULL: of a task that leaves no weights. */
 void events_result(struct events *events, const char *weights_sha256, const struct scores *scores);

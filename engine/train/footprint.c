@@ -119,25 +119,11 @@ static bool same_plans(const struct recipe_stage *a, const struct recipe_stage *
 /* Copies of the weights that a run keeps: the best epoch's, and what the finder puts back. */
 static double copies_bytes(const struct recipe *recipe, const struct graph *graph)
 {
-    bool best = recipe->n_stages > 0 && recipe->task != TASK_LR_FIND;
+    bool best = recipe->task != TASK_LR_FIND;
     bool finds = recipe->task == TASK_LR_FIND;
     for (int i = 0; i < recipe->n_stages; i++)
         finds |= recipe->stages[i].lr_auto;
     return (best + finds) * value_bytes(graph);
-}
-
-/* A task without stages: one pass of the finished model. */
-static enum status pass_bytes(const struct recipe *recipe, struct graph *graph, int threads,
-                              double *bytes, struct err *err)
-{
-    const struct recipe_stage stage = {.batch = recipe->batch, .size = recipe->size};
-    struct plan_options options = {
-        .mode = PLAN_INFER, .batch = recipe->batch, .height = recipe->size, .width = recipe->size};
-    double flops = 0;
-    *bytes = loader_bytes(&stage, threads);
-    enum status status = add_plan(graph, options, bytes, &flops, err);
-    *bytes += value_bytes(graph);
-    return status;
 }
 
 enum status footprint_of(const struct recipe *recipe, int64_t classes, int threads,
@@ -157,10 +143,18 @@ enum status footprint_of(const struct recipe *recipe, int64_t classes, int threa
         peak = bytes > peak ? bytes : peak;
         footprint->flops_per_step[i] = stage_flops(recipe, stage, &plans, &cost);
     }
-    if (recipe->n_stages == 0)
-        status = pass_bytes(recipe, graph, threads, &peak, err);
     footprint->peak_memory_bytes = (int64_t)(FOOTPRINT_BASE + peak + copies_bytes(recipe, graph));
     graph_free(graph);
+    return status;
+}
+
+enum status footprint_of_pass(struct graph *graph, const struct plan_options *plan, int threads,
+                              struct footprint_pass *pass, struct err *err)
+{
+    const struct recipe_stage stage = {.batch = plan->batch, .size = plan->height};
+    double bytes = loader_bytes(&stage, threads) + value_bytes(graph);
+    enum status status = add_plan(graph, *plan, &bytes, &pass->flops_per_step, err);
+    pass->peak_memory_bytes = (int64_t)(FOOTPRINT_BASE + bytes);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/core/plan.h"
 #include "engine/train/recipe.h"
 
 struct footprint {
@@ -29,5 +30,14 @@ enum status footprint_of(const struct recipe *recipe, int64_t classes, int threa
  * batch size that would fit. */
 enum status footprint_fit(struct recipe *recipe, int64_t classes, int threads, int64_t limit,
                           struct footprint *footprint, struct err *err);
+
+/* One forward pass over items, as evaluations are: `plan` says batch and size. */
+struct footprint_pass {
+    int64_t peak_memory_bytes;
+    double flops_per_step;
+};
+
+enum status footprint_of_pass(struct graph *graph, const struct plan_options *plan, int threads,
+                              struct footprint_pass *pass, struct err *err);
 
 #endif

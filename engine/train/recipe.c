@@ -6,8 +6,6 @@
 #include "base/mem.h"
 #include "engine/train/metrics.h"
 
-#define DEFAULT_BATCH 32 /* of tasks that do not train, where the spec says "auto" */
-
 static const char *const tasks[] = {
     [TASK_CLASSIFICATION] = "image_classification",
     [TASK_MULTILABEL] = "image_multilabel",
@@ -146,8 +144,6 @@ static void parse_network(struct recipe *recipe, const struct json *spec)
     const char *head = json_string(spec, "head_form", "v2");
     recipe->head = strcmp(head, "v1") == 0 ? ZOO_HEAD_V1 : ZOO_HEAD_V2;
     recipe->seed = (uint64_t)json_integer(spec, "seed", 0);
-    recipe->size = json_integer(json_get(spec, "image"), "size", recipe->net->size);
-    recipe->batch = json_integer(spec, "batch_size", DEFAULT_BATCH);
     const char *norm = json_string(spec, "frozen_batchnorm", "train");
     recipe->frozen_norm_trains = strcmp(norm, "eval") != 0;
 }

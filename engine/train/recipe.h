@@ -69,7 +69,6 @@ struct recipe {
     enum recipe_form form; /* the optimiser's */
     enum zoo_head head;    /* what a new head is like */
     uint64_t seed;
-    int64_t size, batch; /* the job's own: of tasks without stages */
 
     bool frozen_norm_trains;  /* "frozen_batchnorm": "train" */
     int cache_views;          /* of the feature cache; 0: none */

@@ -2,14 +2,16 @@
  *
  * Reads the spec, the index and the header of the weights, and leaves out/result.json: {stages (as
  * schedule.json: engine/train/outline.h), estimate: {peak_memory_bytes, flops_per_step: [one a
- * stage], steps: [one a stage], batch_size}}. Seconds are for thawd to add, which knows how fast
- * its machine is. With memory_limit, batches that are "auto" are lowered until the run fits. */
+ * stage], steps: [one a stage], batch_size}}. An evaluation is one stage in which nothing trains.
+ * Seconds are for thawd to add, which knows how fast its machine is. With memory_limit, batches
+ * that are "auto" are lowered until the run fits. */
 #include <omp.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/format/model_file.h"
+#include "engine/train/evaluate_subject.h"
 #include "engine/train/footprint.h"
 #include "engine/train/outline.h"
 #include "engine/worker/document.h"
@@ -92,8 +94,6 @@ static enum status open_net(struct planning *p, struct err *err)
 static enum status check_loss(const struct planning *p, struct err *err)
 {
     struct loss loss;
-    if (p->recipe.n_stages == 0)
-        return OK;
     enum status status =
         loss_init(&loss, &p->recipe.loss, p->pack, p->split.train, p->split.n_train, err);
     if (status == OK)
@@ -131,7 +131,7 @@ static void close_all(struct planning *p)
 static struct json *result_of(const struct planning *p, const struct footprint *footprint)
 {
     const struct recipe *recipe = &p->recipe;
-    int64_t batch = recipe->n_stages > 0 ? 0 : recipe->batch;
+    int64_t batch = 0;
     struct json *result = json_new_object();
     json_set(result, "stages", outline_stages(recipe, p->graph));
     struct json *estimate = json_set_object(result, "estimate");
@@ -147,11 +147,39 @@ static struct json *result_of(const struct planning *p, const struct footprint *
     return result;
 }
 
-static enum status write_result(const struct planning *p, const struct json *result,
+static enum status plan_training(const struct json *document, int64_t limit, struct json **result,
+                                 struct err *err)
+{
+    struct planning p = {.document = document};
+    struct footprint footprint;
+    enum status status = prepare(&p, err);
+    if (status == OK)
+        status =
+            footprint_fit(&p.recipe, pack_n_classes(p.pack), p.threads, limit, &footprint, err);
+    if (status == OK)
+        *result = result_of(&p, &footprint);
+    close_all(&p);
+    return status;
+}
+
+static enum status plan_evaluation(const struct json *document, const struct json *spec,
+                                   int64_t limit, struct json **result, struct err *err)
+{
+    struct trainer_options options = {.spec = spec,
+                                      .pack = json_string(document, "pack", NULL),
+                                      .index = json_string(document, "index", NULL),
+                                      .weights = json_string(document, "weights", NULL)};
+    enum status status = document_threads(document, spec, &options.threads, err);
+    options.threads = options.threads > 0 ? options.threads : omp_get_num_procs();
+    omp_set_num_threads(options.threads);
+    return status == OK ? evaluate_plan(&options, limit, result, err) : status;
+}
+
+static enum status write_result(const struct json *document, const struct json *result,
                                 struct err *err)
 {
     char *text = json_text(result);
-    char *path = mem_printf("%s/result.json", json_string(p->document, "out", "."));
+    char *path = mem_printf("%s/result.json", json_string(document, "out", "."));
     enum status status = fs_write_file(path, text, strlen(text), err);
     mem_free(path);
     mem_free(text);
@@ -160,18 +188,16 @@ static enum status write_result(const struct planning *p, const struct json *res
 
 static enum status run(struct report *report, const struct json *document, struct err *err)
 {
-    struct planning p = {.document = document};
-    struct footprint footprint;
-    enum status status = prepare(&p, err);
+    struct json *spec = NULL, *result = NULL;
+    int64_t limit = json_integer(document, "memory_limit", 0);
+    enum status status = document_spec(document, &spec, err);
     if (status == OK)
-        status = footprint_fit(&p.recipe, pack_n_classes(p.pack), p.threads,
-                               json_integer(document, "memory_limit", 0), &footprint, err);
-    if (status == OK) {
-        struct json *result = result_of(&p, &footprint);
-        status = write_result(&p, result, err);
-        json_free(result);
-    }
-    close_all(&p);
+        status = evaluate_is_task(spec) ? plan_evaluation(document, spec, limit, &result, err)
+                                        : plan_training(document, limit, &result, err);
+    if (status == OK)
+        status = write_result(document, result, err);
+    json_free(result);
+    json_free(spec);
     if (status == OK) {
         struct json *header = json_new_object();
         json_set_string(header, "type", "result");

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "engine/train/evaluate.h"
+#include "engine/train/evaluate_subject.h"
 #include "engine/train/trainer.h"
 #include "engine/worker/document.h"
 #include "engine/worker/verb.h"

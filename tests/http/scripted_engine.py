@@ -168,7 +168,7 @@ def plan(wire, document):
     if batch * peak > limit:
         return wire.send("error", status="no_space", pointer="/batch_size", detail="The run does "
                          f"not fit: a batch_size of {limit // peak} would fit.")
-    stages = outline(spec, script, batch) if spec.get("task") != "evaluate" else []
+    stages = outline(spec, script, batch)
     result = {"stages": stages, "estimate": {
         "peak_memory_bytes": batch * peak, "flops_per_step": [1e6 * batch] * len(stages),
         "steps": [stage["steps"] for stage in stages], "batch_size": batch}}

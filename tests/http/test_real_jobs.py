@@ -23,15 +23,19 @@ needs_plan = pytest.mark.skipif(ENGINE.exists() and not has_plan(),
                                 reason="this engine has no verb plan")
 
 
-@pytest.fixture(scope="module")
-def dataset(real_server, tmp_path_factory):
-    path = tmp_path_factory.mktemp("synth") / "images.zip"
-    subprocess.run([ENGINE, "synth", "--set", "b", "--out", path, "--classes", str(CLASSES),
+def upload_drawn(server, folder, classes):
+    path = folder / "images.zip"
+    subprocess.run([ENGINE, "synth", "--set", "b", "--out", path, "--classes", str(classes),
                     "--per-class", str(TRAIN), "--valid", str(VALID), "--size", "32", "--seed",
                     "5"], check=True, stdout=subprocess.DEVNULL)
-    made = real_server.post("/v1/datasets?name=drawn", path.read_bytes()).json()
-    assert real_server.wait_dataset(made["id"])["status"] == "ready"
+    made = server.post("/v1/datasets?name=drawn", path.read_bytes()).json()
+    assert server.wait_dataset(made["id"])["status"] == "ready"
     return made["id"]
+
+
+@pytest.fixture(scope="module")
+def dataset(real_server, tmp_path_factory):
+    return upload_drawn(real_server, tmp_path_factory.mktemp("synth"), CLASSES)
 
 
 def spec(dataset, **more):
@@ -119,13 +123,29 @@ def test_a_rehearsal_grows(real_server, dataset):
 
 @pytest.mark.parametrize("task", ["evaluate", "predict"])
 def test_a_model_goes_over_a_split(real_server, dataset, job, task):
-    done = run(real_server, {"dataset": dataset, "model": job["result_model"], "task": task,
-                             "image": {"size": 32}})
+    body = {"dataset": dataset, "model": job["result_model"], "task": task, "tta": 2}
+    done = run(real_server, body)
     assert done["result_model"] is None
+    said = done["estimate"]
+    assert 0 < said["seconds_low"] <= said["seconds"] <= said["seconds_high"]
+    assert said["actual"]["seconds"] > 0 and said["actual"]["peak_memory_bytes"] > 0
+    stage, = real_server.get(f"/v1/jobs/{done['id']}/schedule").json()["stages"]
+    assert stage["steps"] == done["progress"]["steps"] == done["progress"]["step"]
+    assert all(group["frozen"] for group in stage["groups"]) and stage["learning_rates"] == []
+    assert real_server.post("/v1/jobs?dry_run=true", json=body).json()["estimate"]["basis"] == \
+        "measured"  # the first has taught how long such a pass takes
     report = real_server.get(f"/v1/jobs/{done['id']}/report").json()
     assert report["accuracy"] == pytest.approx(job["best"]["accuracy"], abs=.2)
     lines = real_server.get(f"/v1/jobs/{done['id']}/predictions?format=ndjson").text.splitlines()
-    assert len(lines) == report["n"]
+    assert len(lines) == report["n"] == stage["n_valid"]
+
+
+def test_an_evaluation_over_unknown_classes_is_refused_before_it_runs(real_server, job, tmp_path):
+    wider = upload_drawn(real_server, tmp_path, CLASSES + 1)
+    reply = real_server.post("/v1/jobs", json={
+        "dataset": wider, "model": job["result_model"], "task": "evaluate"})
+    assert "1 of the data set's 4 classes are unknown to the model" in \
+        problem(reply, 422)["detail"]
 
 
 def test_the_rate_finder_leaves_its_curve(real_server, dataset):

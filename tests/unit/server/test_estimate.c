@@ -165,15 +165,34 @@ static void the_rate_finder_takes_its_time(void **state)
     json_free(made);
 }
 
-static void a_pass_without_stages_has_no_time(void **state)
+/* 5 steps of 8 images, all groups frozen: what the verb tells of an evaluation. */
+static const char pass_text[] =
+    "{\"stages\":[{\"name\":\"evaluate\",\"epochs\":1,\"steps\":5,\"batch_size\":8,\"size\":224,"
+    "\"n_train\":0,\"n_valid\":40,\"groups\":["
+    "{\"name\":\"body\",\"frozen\":true,\"parameters\":1000,\"trainable_parameters\":0},"
+    "{\"name\":\"head\",\"frozen\":true,\"parameters\":500,\"trainable_parameters\":0}]}],"
+    "\"estimate\":{\"peak_memory_bytes\":7,\"flops_per_step\":[8e9],\"steps\":[5],"
+    "\"batch_size\":8}}";
+
+static void a_pass_has_a_time_of_its_own_and_keeps_nothing_on_disk(void **state)
 {
     struct fixture *f = *state;
-    struct json *plan = parse("{\"stages\":[],\"estimate\":{\"peak_memory_bytes\":7}}");
-    struct json *made = estimate_make(&f->options, plan);
-    assert_int_equal(json_type(json_get(made, "seconds")), JSON_NULL);
+    run_stage(f, "224", 80); /* a second an image, where the head trains */
+    struct json *plan = parse(pass_text), *made = estimate_make(&f->options, plan);
+    assert_string_equal(json_string(made, "basis", ""), "similar");
+    assert_true(json_number(made, "seconds", 0) > 40 && json_number(made, "seconds", 0) < 42);
+    assert_int_equal(json_integer(made, "disk_bytes", -1), 0);
     assert_int_equal(json_integer(made, "peak_memory_bytes", 0), 7);
-    json_free(plan);
     json_free(made);
+    struct json *header = parse("{\"stage_index\":0,\"epochs\":1,\"steps\":5,\"batch_size\":8,"
+                                "\"groups\":2,\"frozen_groups\":2,\"size\":224,\"n_valid\":40}");
+    estimate_learn(&f->options, header, 8e9, 10); /* a quarter of a second an image */
+    made = estimate_make(&f->options, plan);
+    assert_string_equal(json_string(made, "basis", ""), "measured");
+    assert_true(json_number(made, "seconds", 0) > 10 && json_number(made, "seconds", 0) < 12);
+    json_free(header);
+    json_free(made);
+    json_free(plan);
 }
 
 static void an_inbox_is_bounded_in_order_and_can_be_closed(void **state)
@@ -206,8 +225,8 @@ int main(void)
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_rate_finder_takes_its_time, open_fixture,
                                         close_fixture),
-        cmocka_unit_test_setup_teardown(a_pass_without_stages_has_no_time, open_fixture,
-                                        close_fixture),
+        cmocka_unit_test_setup_teardown(a_pass_has_a_time_of_its_own_and_keeps_nothing_on_disk,
+                                        open_fixture, close_fixture),
         cmocka_unit_test(an_inbox_is_bounded_in_order_and_can_be_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "engine/data/pack.h"
 #include "engine/data/png.h"
 #include "engine/train/evaluate.h"
+#include "engine/train/evaluate_subject.h"
 
 #define SIDE 32
 

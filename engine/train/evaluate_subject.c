@@ -1,0 +1,202 @@
+#include "engine/train/evaluate_subject.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/data/pack.h"
+#include "engine/train/evaluate_labels.h"
+#include "engine/train/footprint.h"
+#include "engine/zoo/zoo.h"
+
+#define DEFAULT_BATCH 32
+#define MIB           (1024.0 * 1024)
+
+bool evaluate_is_task(const struct json *spec)
+{
+    const char *task = json_string(spec, "task", "");
+    return strcmp(task, "evaluate") == 0 || strcmp(task, "predict") == 0;
+}
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
+static enum status check_shapes(const struct evaluate_subject *e,
+                                const struct tensor_source *source, struct err *err)
+{
+    struct model_match match = {0};
+    model_file_match(source, e->graph, NULL, &match);
+    if (match.n_missing + match.n_misshapen == 0)
+        return OK;
+    return err_at(err, E_INVALID, "/model", "The weights do not fit %s: %s.", e->info.architecture,
+                  match.problems);
+}
+
+static enum status build(struct evaluate_subject *e, const struct tensor_source *source,
+                         bool values, struct err *err)
+{
+    enum zoo_head head;
+    const struct zoo_net *net = zoo_find(e->info.architecture);
+    if (!net)
+        return err_at(err, E_INVALID, "/model", "The weights are of an unknown network \"%.60s\".",
+                      e->info.architecture);
+    if (!e->info.classes || !zoo_head_from_name(e->info.head, &head))
+        return err_at(err, E_INVALID, "/model",
+                      "The model has no classifier, so there is nothing to %s: train one on it "
+                      "first.",
+                      e->task);
+    e->graph = zoo_build(
+        net, &(struct zoo_options){.head = head, .classes = (int64_t)json_len(e->info.classes)});
+    return values ? model_file_load(source, e->graph, NULL, err) : check_shapes(e, source, err);
+}
+
+static enum status open_model(struct evaluate_subject *e, const char *weights, bool values,
+                              struct err *err)
+{
+    struct tensor_source source;
+    if (!weights)
+        return err_at(err, E_INVALID, "/model", "There is no model to %s: give its weights.",
+                      e->task);
+    enum status status = model_file_open(weights, &source, &e->info, err);
+    if (status != OK)
+        return status;
+    status = build(e, &source, values, err);
+    tensor_source_close(&source);
+    return status;
+}
+
+static enum status open_data(struct evaluate_subject *e, const struct trainer_options *options,
+                             struct err *err)
+{
+    bool predicts = strcmp(e->task, "predict") == 0;
+    enum status status = pack_open(options->pack, options->index, &e->pack, err);
+    if (status == OK)
+        status = pack_want_text(e->pack, false, err);
+    if (status != OK)
+        return status;
+    e->label_map = mem_alloc((size_t)pack_n_classes(e->pack) * sizeof *e->label_map);
+    status = evaluate_match(e->pack, e->info.classes, !predicts, e->label_map, &e->warnings, err);
+    if (status == OK)
+        status = evaluate_items(e->pack, options->spec, predicts, &e->items, &e->n_items, err);
+    return status;
+}
+
+enum status evaluate_open(struct evaluate_subject *subject, const struct trainer_options *options,
+                          bool values, struct err *err)
+{
+    *subject = (struct evaluate_subject){.task = json_string(options->spec, "task", "evaluate"),
+                                         .views = (int)json_integer(options->spec, "tta", 0)};
+    enum status status = open_model(subject, options->weights, values, err);
+    if (status == OK)
+        status = open_data(subject, options, err);
+    if (status != OK) {
+        evaluate_close(subject);
+        return status;
+    }
+    int64_t batch = json_integer(options->spec, "batch_size", DEFAULT_BATCH);
+    subject->batch = batch < subject->n_items ? batch : subject->n_items;
+    return OK;
+}
+
+void evaluate_close(struct evaluate_subject *subject)
+{
+    graph_free(subject->graph);
+    model_info_deinit(&subject->info);
+    pack_close(subject->pack);
+    mem_free(subject->items);
+    mem_free(subject->label_map);
+    *subject = (struct evaluate_subject){0};
+}
+
+struct plan_options evaluate_plan_options(const struct evaluate_subject *subject)
+{
+    return (struct plan_options){.mode = PLAN_INFER,
+                                 .batch = subject->batch,
+                                 .height = subject->info.image_size,
+                                 .width = subject->info.image_size};
+}
+
+int64_t evaluate_steps(const struct evaluate_subject *subject)
+{
+    int64_t rows = (int64_t)subject->n_items * (1 + subject->views);
+    return (rows + subject->batch - 1) / subject->batch;
+}
+
+/* --- What is said before ---------------------------------------------------------------------- */
+
+static void add_groups(struct json *stage, const struct evaluate_subject *e,
+                       const struct zoo_net *net)
+{
+    struct json *groups = json_set_array(stage, "groups");
+    for (int g = 0; g < net->n_groups; g++) {
+        double parameters = 0;
+        for (int i = 0; i < e->graph->n_params; i++) {
+            const struct param *param = e->graph->params[i];
+            if (param->group == g && !param_is_statistic(param))
+                parameters += (double)param->n_elements;
+        }
+        struct json *group = json_add_object(groups);
+        json_set_string(group, "name", net->groups[g]);
+        json_set_bool(group, "frozen", true);
+        json_set_number(group, "parameters", parameters);
+        json_set_integer(group, "trainable_parameters", 0);
+    }
+}
+
+/* As outline.h has them; no rates, so no rows. */
+static void add_stage(struct json *stages, const struct evaluate_subject *e)
+{
+    struct json *stage = json_add_object(stages);
+    json_set_string(stage, "name", e->task);
+    json_set_integer(stage, "epochs", 1);
+    json_set_integer(stage, "steps", evaluate_steps(e));
+    json_set_integer(stage, "steps_per_epoch", evaluate_steps(e));
+    json_set_integer(stage, "batch_size", e->batch);
+    json_set_integer(stage, "size", e->info.image_size);
+    json_set_integer(stage, "n_train", 0);
+    json_set_integer(stage, "n_valid", e->n_items);
+    add_groups(stage, e, zoo_find(e->info.architecture));
+    json_set_array(stage, "step");
+    json_set_array(stage, "learning_rates");
+    json_set_array(stage, "momentum");
+}
+
+static struct json *result_of(const struct evaluate_subject *e, const struct footprint_pass *pass)
+{
+    struct json *result = json_new_object();
+    add_stage(json_set_array(result, "stages"), e);
+    struct json *estimate = json_set_object(result, "estimate");
+    json_set_integer(estimate, "peak_memory_bytes", pass->peak_memory_bytes);
+    json_add_number(json_set_array(estimate, "flops_per_step"), pass->flops_per_step);
+    json_add_number(json_set_array(estimate, "steps"), (double)evaluate_steps(e));
+    json_set_integer(estimate, "batch_size", e->batch);
+    return result;
+}
+
+static enum status check_limit(const struct evaluate_subject *e, const struct footprint_pass *pass,
+                               int64_t limit, struct err *err)
+{
+    if (limit <= 0 || pass->peak_memory_bytes <= limit)
+        return OK;
+    return err_at(err, E_NO_SPACE, "/batch_size",
+                  "To %s would take %.0f MiB of memory with a batch_size of %lld, and %.0f MiB are "
+                  "there: use a smaller one.",
+                  e->task, (double)pass->peak_memory_bytes / MIB, (long long)e->batch,
+                  (double)limit / MIB);
+}
+
+enum status evaluate_plan(const struct trainer_options *options, int64_t memory_limit,
+                          struct json **result, struct err *err)
+{
+    struct evaluate_subject e;
+    struct footprint_pass pass;
+    enum status status = evaluate_open(&e, options, false, err);
+    if (status != OK)
+        return status;
+    struct plan_options plan = evaluate_plan_options(&e);
+    status = footprint_of_pass(e.graph, &plan, options->threads, &pass, err);
+    if (status == OK)
+        status = check_limit(&e, &pass, memory_limit, err);
+    if (status == OK)
+        *result = result_of(&e, &pass);
+    evaluate_close(&e);
+    return status;
+}

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "engine/core/plan_build.h"
 #include "engine/op/op.h"
-#include "engine/op/sequence.h"
 
 int64_t shape_rows(const struct shape *shape)
 {
@@ -150,6 +149,7 @@ static void describe_node(struct plan *plan, int i)
     struct shape inputs[NODE_MAX_INPUTS];
     known->buffer = known->gradient = known->norm = known->other = known->activation = NONE;
     known->mask = known->mean = known->deviation = NONE;
+    known->states = known->gates = known->cells = NONE;
     inputs[0] = node->op == OP_TOKENS
                     ? (struct shape){plan->options.steps, plan->options.batch, 1, 1}
                     : (struct shape){plan->options.batch, plan->options.height, plan->options.width,
@@ -282,9 +282,6 @@ void plan_free(struct plan *plan)
     for (int i = 0; i < plan->n_buffers; i++)
         if (plan->buffers[i].persistent)
             mem_free(plan->buffers[i].data);
-    for (int i = 0; i < plan->graph->n_nodes; i++)
-        if (plan->nodes[i].lstm)
-            lstm_free(plan->nodes[i].lstm);
     mem_free(plan->buffers);
     mem_free(plan->prepared);
     mem_free(plan->nodes);

@@ -75,8 +75,7 @@ void plan_backward(struct plan *plan);
 /* --- sequences: plans with options.steps. B is the batch, T the steps of the run. ------------- */
 
 /* How many steps the runs from now on have, 1..options.steps; at first that many. All (T,B,...)
- * arrays are time-major: of fewer steps they use the first part. Kernels for a number of steps are
- * made at its first use, which is all that this may fail at. */
+ * arrays are time-major: of fewer steps they use the first part. E_INTERNAL for other numbers. */
 enum status plan_set_steps(struct plan *plan, int64_t steps, struct err *err);
 int64_t plan_steps(const struct plan *plan);
 

@@ -72,9 +72,9 @@ struct plan_node {
     bool batch_statistics;       /* batchnorm: normalises by the batch, and trains */
     int head, end;               /* of the chain that the node is part of */
     int norm, other, activation; /* what the head took in: nodes, or NONE; `other` is an end */
-    int mask;            /* dropout: buffer of its mask; max pool: of the winners; or NONE */
-    int mean, deviation; /* batchnorm: buffers of batch mean and 1/std, for the backward */
-    struct lstm *lstm;   /* owned; LSTM: kernels and buffers (engine/op/lstm.c) */
+    int mask;                 /* dropout: buffer of its mask; max pool: of the winners; or NONE */
+    int mean, deviation;      /* batchnorm: buffers of batch mean and 1/std, for the backward */
+    int states, gates, cells; /* LSTM: buffers; `states` or NONE says whether it runs */
 };
 
 /* Weights in a kernel's own layout, made by plan_refresh; with `norm`, the batch norm folded in. */

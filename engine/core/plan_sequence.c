@@ -7,21 +7,16 @@
 
 static bool runs_lstm(const struct plan *plan, int node)
 {
-    return plan->nodes[node].lstm != NULL;
+    return plan->nodes[node].states != NONE;
 }
 
 enum status plan_set_steps(struct plan *plan, int64_t steps, struct err *err)
 {
-    enum status status = OK;
     if (steps < 1 || steps > plan->options.steps)
         return err_set(err, E_INTERNAL, "A plan of %lld time steps cannot run %lld.",
                        (long long)plan->options.steps, (long long)steps);
-    for (int i = 0; i < plan->graph->n_nodes && !status; i++)
-        if (runs_lstm(plan, i))
-            status = lstm_set_steps(plan, i, steps, err);
-    if (!status)
-        plan->steps = steps;
-    return status;
+    plan->steps = steps;
+    return OK;
 }
 
 int64_t plan_steps(const struct plan *plan)

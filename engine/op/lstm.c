@@ -1,54 +1,37 @@
-/* lstm.c -- one LSTM layer over (T,B,I), by oneDNN, with the parameters of torch's nn.LSTM and the
- * weight dropout of AWD-LSTM: elements of the hidden-to-hidden matrix, drawn at each forward.
+/* lstm.c -- one LSTM layer over (T,B,I), with the parameters of torch's nn.LSTM and the weight
+ * dropout of AWD-LSTM: elements of the hidden-to-hidden matrix, drawn at each forward.
  *
- *   forward   y, state = lstm(x, state; W_ih, mask * W_hh, b_ih + b_hh)
- *   backward  the state before is a constant: no gradient flows from one run to the one before
+ *   a[t] = x[t] W_ih' + b_ih + b_hh + h[t-1] W_hh'     gates i, f, g, o = s(a), s(a), tanh(a), s(a)
+ *   c[t] = f c[t-1] + i g                              h[t] = o tanh(c[t])
  *
- * Parameters stay plain; a kernel's weights are made of them at each forward, or by plan_refresh
- * where they neither train nor drop. The mask is not kept: its rows are drawn again where they are
- * wanted, each from a stream of its own. A kernel is for one number of steps; those that a run asks
- * for are made at its first use, with the layouts and in the memory of the longest. */
+ * The state before the first step is a constant: no gradient flows from one run to the one before.
+ *
+ * Products are oneDNN's sgemm: the inputs' and the weights' gradients over all steps at once, the
+ * hidden state's step by step. (oneDNN has an LSTM too. It multiplies no faster, wants the weights
+ * in other layouts, a kernel for each T, four times the memory, and gradients of frozen weights.)
+ * Parameters and their gradients stay plain. A forward keeps the gates and cells; the backward
+ * turns the gates into their gradients in place. The weights' mask is not kept: its rows are drawn
+ * again, each from a stream of its own. */
 #include <omp.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "engine/core/dnn_lstm.h"
 #include "engine/core/simd.h"
+#include "engine/op/fast_exp.h"
 #include "engine/op/op.h"
 #include "engine/op/sequence.h"
 
-enum { IH, HH, BIAS_IH, BIAS_HH }; /* the node's parameters */
+enum { IH, HH, BIAS_IH, BIAS_HH };                            /* the node's parameters */
+enum { H_BEFORE, C_BEFORE, H_AFTER, C_AFTER, N_STATES };      /* parts of `states`, (B,H) each */
+enum { X, W_IH, W_HH, B_IH, B_HH, STATES, GATES, CELLS, Y };  /* of the forward's operands */
+enum { DY, TO_STATES, TO_GATES, TO_CELLS, TO_WHH, REST, DX }; /* of the backward's */
 
-/* Parts of the buffer `states`, (B,H) each: before the run, after it, the gradients of what comes
- * after (always zero), and those of what came before (nobody reads them). */
-enum { H_BEFORE, C_BEFORE, H_AFTER, C_AFTER, DH_AFTER, DC_AFTER, DH_BEFORE, DC_BEFORE, N_STATES };
-
-struct lstm {
-    int64_t most;              /* time steps that kernels may have */
-    struct dnn_lstm *forward;  /* (most + 1), by time steps; zeroed where not made; owned */
-    struct dnn_lstm *backward; /* likewise; nothing made where no gradient is needed */
-    int states, bias, workspace;
-};
+#define TILE 16 /* of a transposition: a cache line of floats */
 
 static int64_t index_of(const struct plan *plan, const struct step *step)
 {
     return step->node - plan->graph->nodes;
-}
-
-static const struct lstm *lstm_of(const struct plan *plan, const struct step *step)
-{
-    return plan->nodes[index_of(plan, step)].lstm;
-}
-
-static struct dnn_lstm_options options_of(const struct plan *plan, int head, int64_t steps)
-{
-    const struct node *node = plan_graph_node(plan, head);
-    return (struct dnn_lstm_options){.steps = steps,
-                                     .batch = plan->options.batch,
-                                     .in = node->params[IH]->dims[1],
-                                     .hidden = node->channels,
-                                     .training = plan->nodes[head].needs_gradient};
 }
 
 /* --- weights ---------------------------------------------------------------------------------- */
@@ -67,350 +50,367 @@ void lstm_draw_row(const struct plan *plan, int64_t node, int64_t row, float *ma
         mask[i] = rng_float(&rng) < share ? 0.f : scale;
 }
 
+SIMD static void multiply(float *to, const float *by, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] *= by[i];
+}
+
 /* at: W (4H,H), dropped */
 static void run_drop(struct plan *plan, const struct step *step)
 {
     int64_t h = step->node->channels, node = index_of(plan, step);
 #pragma omp parallel for schedule(static)
     for (int64_t row = 0; row < 4 * h; row++) {
-        float *to = step->at[1] + row * h;
-        lstm_draw_row(plan, node, row, to, h);
-        for (int64_t i = 0; i < h; i++)
-            to[i] *= step->at[0][row * h + i];
+        lstm_draw_row(plan, node, row, step->at[1] + row * h, h);
+        multiply(step->at[1] + row * h, step->at[0] + row * h, h);
     }
 }
 
-static struct dnn_layout plain_of(const struct plan *plan, int head, int which)
+/* The hidden-to-hidden weights of this forward, plain: a buffer, or NONE for the parameter itself.
+ */
+static int dropped_weights(struct plan *plan, int head)
 {
     const struct node *node = plan_graph_node(plan, head);
-    return dnn_layout_lstm(node->params[which]->dims[1], node->channels);
+    if (!drops(plan, node))
+        return NONE;
+    int buffer = plan_buffer(plan, node->params[HH]->n_elements);
+    struct step *step = op_kernel(plan, head, "weight dropout", run_drop);
+    step_param(step, node->params[HH], PARAM_VALUE);
+    step_buffer(plan, step, buffer);
+    return buffer;
 }
 
-static void fill_prepared(struct plan *plan, const struct prepared *p)
-{
-    struct dnn_layout from = dnn_layout_lstm(p->param->dims[1], p->param->dims[0] / 4);
-    dnn_reorder(&from, p->param->parts[PARAM_VALUE], &p->layout, plan->buffers[p->weights].data);
-}
-
-static int prepare(struct plan *plan, const struct param *param, const struct dnn_layout *layout)
-{
-    plan->prepared =
-        mem_realloc(plan->prepared, (size_t)(plan->n_prepared + 1) * sizeof *plan->prepared);
-    struct prepared *p = &plan->prepared[plan->n_prepared++];
-    *p = (struct prepared){.prepare = fill_prepared, .param = param, .layout = *layout};
-    p->bias = NONE;
-    p->weights = plan_persistent_buffer(plan, dnn_layout_floats(layout));
-    return p->weights;
-}
-
-/* Copies a part of a parameter, or `source` where that is not NONE, into a buffer of another
- * layout. */
-static enum status reorder(struct plan *plan, int head, const struct param *param, int source,
-                           const struct dnn_layout *from, const struct dnn_layout *to, int *target,
-                           struct err *err)
-{
-    dnnl_primitive_t primitive;
-    if (dnn_reorder_new(from, to, &primitive, err))
-        return err->status;
-    *target = plan_buffer(plan, dnn_layout_floats(to));
-    struct step *step = plan_step(plan, head, "reorder of weights");
-    step->primitive = primitive;
-    if (source == NONE)
-        step_param_arg(step, DNNL_ARG_FROM, param, PARAM_VALUE, from);
-    else
-        step_buffer_arg(plan, step, DNNL_ARG_FROM, source, from);
-    step_buffer_arg(plan, step, DNNL_ARG_TO, *target, to);
-    return OK;
-}
-
-/* *buffer holds the weights as the kernel wants them, dropped; NONE: the parameter itself does. */
-static enum status weights(struct plan *plan, int head, int which, const struct dnn_layout *layout,
-                           int *buffer, struct err *err)
-{
-    const struct node *node = plan_graph_node(plan, head);
-    const struct param *param = node->params[which];
-    struct dnn_layout plain = plain_of(plan, head, which);
-    bool same = dnn_layout_equal(&plain, layout);
-    *buffer = NONE;
-    if (which == HH && drops(plan, node)) {
-        int dropped = plan_buffer(plan, param->n_elements);
-        struct step *step = op_kernel(plan, head, "weight dropout", run_drop);
-        step_param(step, param, PARAM_VALUE);
-        step_buffer(plan, step, dropped);
-        *buffer = dropped;
-        return same ? OK : reorder(plan, head, param, dropped, &plain, layout, buffer, err);
-    }
-    if (same)
-        return OK;
-    if (plan_trains(plan, param))
-        return reorder(plan, head, param, NONE, &plain, layout, buffer, err);
-    *buffer = prepare(plan, param, layout);
-    return OK;
-}
-
-static void weights_operand(struct plan *plan, struct step *step, int head, int which, int buffer)
+static void weights_operand(struct plan *plan, struct step *step, int head, int buffer)
 {
     if (buffer == NONE)
-        step_param(step, plan_graph_node(plan, head)->params[which], PARAM_VALUE);
+        step_param(step, plan_graph_node(plan, head)->params[HH], PARAM_VALUE);
     else
         step_buffer(plan, step, buffer);
 }
 
-/* --- forward ---------------------------------------------------------------------------------- */
-
-/* at: b_ih, b_hh, sum */
-static void run_bias(struct plan *plan, const struct step *step)
+/* Rows [begin,end) of `from` (rows,columns) become columns of `to` (columns,rows). */
+SIMD static void transpose(const float *from, int64_t rows, int64_t columns, int64_t begin,
+                           int64_t end, float *to)
 {
-    (void)plan;
-    for (int64_t i = 0; i < 4 * step->node->channels; i++)
-        step->at[2][i] = step->at[0][i] + step->at[1][i];
+    for (int64_t r = begin; r < end; r += TILE)
+        for (int64_t c = 0; c < columns; c++)
+            for (int64_t k = r; k < r + TILE && k < end; k++)
+                to[c * rows + k] = from[k * columns + c];
 }
 
-/* The arguments that forward and backward share: at: x, states, W_ih, W_hh, bias, y, workspace,
- * scratch. */
-static void common_arguments(const struct plan *plan, const struct step *step, float **at)
+static void transpose_weights(const float *from, int64_t h, float *to)
 {
-    size_t part = (size_t)(plan->options.batch * step->node->channels);
-    at[DNN_LSTM_SRC] = step->at[0];
-    at[DNN_LSTM_SRC_H] = step->at[1] + H_BEFORE * part;
-    at[DNN_LSTM_SRC_C] = step->at[1] + C_BEFORE * part;
-    at[DNN_LSTM_DST_H] = step->at[1] + H_AFTER * part;
-    at[DNN_LSTM_DST_C] = step->at[1] + C_AFTER * part;
-    at[DNN_LSTM_WEIGHTS_IH] = step->at[2];
-    at[DNN_LSTM_WEIGHTS_HH] = step->at[3];
-    at[DNN_LSTM_BIAS] = step->at[4];
-    at[DNN_LSTM_DST] = step->at[5];
-    at[DNN_LSTM_WORKSPACE] = step->at[6];
-    at[DNN_LSTM_SCRATCH] = step->at[7];
+#pragma omp parallel for schedule(static)
+    for (int64_t begin = 0; begin < 4 * h; begin += TILE)
+        transpose(from, 4 * h, h, begin, begin + TILE < 4 * h ? begin + TILE : 4 * h, to);
+}
+
+/* at: W (4H,H), its transpose */
+static void run_transpose(struct plan *plan, const struct step *step)
+{
+    (void)plan;
+    transpose_weights(step->at[0], step->node->channels, step->at[1]);
+}
+
+static void fill_prepared(struct plan *plan, const struct prepared *p)
+{
+    transpose_weights(p->param->parts[PARAM_VALUE], p->param->dims[1],
+                      plan->buffers[p->weights].data);
+}
+
+static int prepare(struct plan *plan, const struct param *param)
+{
+    plan->prepared =
+        mem_realloc(plan->prepared, (size_t)(plan->n_prepared + 1) * sizeof *plan->prepared);
+    struct prepared *p = &plan->prepared[plan->n_prepared++];
+    *p = (struct prepared){.prepare = fill_prepared, .param = param, .bias = NONE};
+    p->weights = plan_persistent_buffer(plan, param->n_elements);
+    return p->weights;
+}
+
+/* The same weights transposed, (H,4H), as the forward's small products are fastest; by plan_refresh
+ * where they neither train nor drop. */
+static int transposed_weights(struct plan *plan, int head)
+{
+    const struct node *node = plan_graph_node(plan, head);
+    if (!drops(plan, node) && !plan_trains(plan, node->params[HH]))
+        return prepare(plan, node->params[HH]);
+    int dropped = dropped_weights(plan, head);
+    int buffer = plan_buffer(plan, node->params[HH]->n_elements);
+    struct step *step = op_kernel(plan, head, "transposition of weights", run_transpose);
+    weights_operand(plan, step, head, dropped);
+    step_buffer(plan, step, buffer);
+    return buffer;
+}
+
+/* --- forward ---------------------------------------------------------------------------------- */
+
+static inline __attribute__((always_inline)) float sigmoid(float x)
+{
+    float e = fast_exp(-fabsf(x)), share = 1.f / (1.f + e);
+    return x < 0.f ? e * share : share;
+}
+
+/* Cephes' tanhf: a polynomial near 0, else from exp. */
+static inline __attribute__((always_inline)) float hyperbolic_tangent(float x)
+{
+    float size = fabsf(x), z = x * x, e = fast_exp(-2.f * size), far = (1.f - e) / (1.f + e);
+    float y = -5.70498872745e-3f;
+    y = y * z + 2.06390887954e-2f;
+    y = y * z - 5.37397155531e-2f;
+    y = y * z + 1.33314422036e-1f;
+    y = y * z - 3.33332819422e-1f;
+    y = y * z * x + x;
+    far = x < 0.f ? -far : far;
+    return size < .625f ? y : far;
+}
+
+/* One row of one step: gates of 4H sums become the gates' values. */
+SIMD static void step_row(float *restrict gates, const float *restrict before, int64_t h,
+                          float *restrict cell, float *restrict y)
+{
+    float *restrict in = gates, *restrict forget = gates + h, *restrict new = gates + 2 * h,
+                    *restrict out = gates + 3 * h;
+    for (int64_t k = 0; k < h; k++) {
+        float i = sigmoid(in[k]), f = sigmoid(forget[k]), g = hyperbolic_tangent(new[k]);
+        float o = sigmoid(out[k]), c = f * before[k] + i * g;
+        in[k] = i;
+        forget[k] = f;
+        new[k] = g;
+        out[k] = o;
+        cell[k] = c;
+        y[k] = o * hyperbolic_tangent(c);
+    }
+}
+
+SIMD static void fill_row(const float *a, const float *b, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = a[i] + b[i];
+}
+
+/* The sums of the inputs' part, over all steps at once. */
+static void input_sums(const struct step *step, int64_t rows)
+{
+    int64_t gates = 4 * step->node->channels, in = step->in.c;
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        fill_row(step->at[B_IH], step->at[B_HH], gates, step->at[GATES] + r * gates);
+    op_gemm('N', 'T', rows, gates, in, step->at[X], in, step->at[W_IH], in, 1.f, step->at[GATES]);
 }
 
 static void run_forward(struct plan *plan, const struct step *step)
 {
-    float *at[N_DNN_LSTM_ARGS] = {NULL};
-    size_t part = (size_t)(plan->options.batch * step->node->channels);
-    common_arguments(plan, step, at);
-    memcpy(at[DNN_LSTM_SRC_H], at[DNN_LSTM_DST_H], 2 * part * sizeof(float));
-    dnn_lstm_run(&lstm_of(plan, step)->forward[plan->steps], at);
-}
-
-static int optional_buffer(struct plan *plan, size_t floats)
-{
-    return floats ? plan_buffer(plan, floats) : NONE;
-}
-
-static struct lstm *make_lstm(struct plan *plan, int head)
-{
-    struct lstm *lstm = plan->nodes[head].lstm = mem_alloc(sizeof *lstm);
-    size_t n = (size_t)plan->options.steps + 1, hidden = (size_t)plan->nodes[head].shape.c;
-    lstm->most = plan->options.steps;
-    lstm->forward = mem_alloc(n * sizeof *lstm->forward);
-    lstm->backward = mem_alloc(n * sizeof *lstm->backward);
-    lstm->states = plan_persistent_buffer(plan, N_STATES * (size_t)plan->options.batch * hidden);
-    lstm->bias = plan_buffer(plan, 4 * hidden);
-    return lstm;
+    int64_t batch = step->in.h, h = step->node->channels, part = batch * h;
+    float *states = step->at[STATES], *y = step->at[Y], *cells = step->at[CELLS];
+    memcpy(states + H_BEFORE * part, states + H_AFTER * part, (size_t)(2 * part) * sizeof *states);
+    input_sums(step, plan->steps * batch);
+    for (int64_t t = 0; t < plan->steps; t++) {
+        const float *h_before = t ? y + (t - 1) * part : states + H_BEFORE * part;
+        const float *c_before = t ? cells + (t - 1) * part : states + C_BEFORE * part;
+        float *gates = step->at[GATES] + t * 4 * part;
+        op_gemm('N', 'N', batch, 4 * h, h, h_before, h, step->at[W_HH], 4 * h, 1.f, gates);
+#pragma omp parallel for schedule(static)
+        for (int64_t b = 0; b < batch; b++)
+            step_row(gates + b * 4 * h, c_before + b * h, h, cells + t * part + b * h,
+                     y + t * part + b * h);
+    }
+    memcpy(states + H_AFTER * part, y + (plan->steps - 1) * part, (size_t)part * sizeof *states);
+    memcpy(states + C_AFTER * part, cells + (plan->steps - 1) * part,
+           (size_t)part * sizeof *states);
 }
 
 enum status lstm_forward(struct plan *plan, int head, struct err *err)
 {
     const struct node *node = plan_graph_node(plan, head);
-    struct lstm *lstm = make_lstm(plan, head);
-    struct dnn_lstm_options options = options_of(plan, head, lstm->most);
-    struct dnn_lstm *kernel = &lstm->forward[lstm->most];
-    int ih, hh;
-    if (dnn_lstm_new(&options, false, NULL, kernel, err) ||
-        weights(plan, head, IH, &kernel->layouts[DNN_LSTM_WEIGHTS_IH], &ih, err) ||
-        weights(plan, head, HH, &kernel->layouts[DNN_LSTM_WEIGHTS_HH], &hh, err))
-        return err->status;
-    struct step *step = op_kernel(plan, head, "sum of biases", run_bias);
+    struct plan_node *known = &plan->nodes[head];
+    size_t floats = shape_floats(&known->shape);
+    (void)err;
+    int weights = transposed_weights(plan, head);
+    int out = plan_output_buffer(plan, head);
+    known->states = plan_persistent_buffer(plan, N_STATES * (size_t)plan->options.batch *
+                                                     (size_t)known->shape.c);
+    known->gates = plan_buffer(plan, 4 * floats);
+    known->cells = plan_buffer(plan, floats);
+    struct step *step = op_kernel(plan, head, "lstm", run_forward);
+    step_buffer(plan, step, plan->nodes[node->inputs[0]].buffer);
+    step_param(step, node->params[IH], PARAM_VALUE);
+    step_buffer(plan, step, weights);
     step_param(step, node->params[BIAS_IH], PARAM_VALUE);
     step_param(step, node->params[BIAS_HH], PARAM_VALUE);
-    step_buffer(plan, step, lstm->bias);
-    int out = plan_output_buffer(plan, head);
-    int scratch = optional_buffer(plan, kernel->floats[DNN_LSTM_SCRATCH]);
-    lstm->workspace = optional_buffer(plan, kernel->floats[DNN_LSTM_WORKSPACE]);
-    step = op_kernel(plan, head, "lstm", run_forward);
-    step_buffer(plan, step, plan->nodes[node->inputs[0]].buffer);
-    step_buffer(plan, step, lstm->states);
-    weights_operand(plan, step, head, IH, ih);
-    weights_operand(plan, step, head, HH, hh);
-    step_buffer(plan, step, lstm->bias);
+    step_buffer(plan, step, known->states);
+    step_buffer(plan, step, known->gates);
+    step_buffer(plan, step, known->cells);
     step_buffer(plan, step, out);
-    step_buffer(plan, step, lstm->workspace);
-    step_buffer(plan, step, scratch);
     return OK;
 }
 
 /* --- backward --------------------------------------------------------------------------------- */
 
-/* at: the common ones, dy, dx, dW_ih, dW_hh, db */
+/* One row of one step: the gates become the gradients of their sums. dh is what comes from the next
+ * step; dc goes from the next step's to the one's before. */
+SIMD static void step_row_backward(float *restrict gates, const float *restrict cell,
+                                   const float *restrict before, const float *restrict dy,
+                                   const float *restrict dh, float *restrict dc, int64_t h)
+{
+    float *restrict in = gates, *restrict forget = gates + h, *restrict new = gates + 2 * h,
+                    *restrict out = gates + 3 * h;
+    for (int64_t k = 0; k < h; k++) {
+        float i = in[k], f = forget[k], g = new[k], o = out[k];
+        float tanh_c = hyperbolic_tangent(cell[k]), d = dy[k] + dh[k];
+        float through = dc[k] + d * o * (1.f - tanh_c * tanh_c);
+        in[k] = through * g * i * (1.f - i);
+        forget[k] = through * before[k] * f * (1.f - f);
+        new[k] = through *i *(1.f - g * g);
+        out[k] = d * tanh_c * o * (1.f - o);
+        dc[k] = through * f;
+    }
+}
+
+/* at: dy, states, gates, cells, W_hh plain, room for dh and dc, [dx] */
 static void run_backward(struct plan *plan, const struct step *step)
 {
-    float *at[N_DNN_LSTM_ARGS] = {NULL};
-    size_t part = (size_t)(plan->options.batch * step->node->channels);
-    const struct dnn_lstm *kernel = &lstm_of(plan, step)->backward[plan->steps];
-    common_arguments(plan, step, at);
-    at[DNN_LSTM_DIFF_DST] = step->at[8];
-    at[DNN_LSTM_DIFF_SRC] = step->at[9];
-    at[DNN_LSTM_DIFF_WEIGHTS_IH] = step->at[10];
-    at[DNN_LSTM_DIFF_WEIGHTS_HH] = step->at[11];
-    at[DNN_LSTM_DIFF_BIAS] = step->at[12];
-    at[DNN_LSTM_DIFF_DST_H] = step->at[1] + DH_AFTER * part;
-    at[DNN_LSTM_DIFF_DST_C] = step->at[1] + DC_AFTER * part;
-    at[DNN_LSTM_DIFF_SRC_H] = step->at[1] + DH_BEFORE * part;
-    at[DNN_LSTM_DIFF_SRC_C] = step->at[1] + DC_BEFORE * part;
-    for (int i = DNN_LSTM_DIFF_WEIGHTS_IH; i <= DNN_LSTM_DIFF_BIAS; i++)
-        memset(at[i], 0, kernel->floats[i] * sizeof(float));
-    dnn_lstm_run(kernel, at);
+    int64_t batch = step->in.h, h = step->node->channels, part = batch * h, in = step->in.c;
+    const float *cells = step->at[TO_CELLS], *c_first = step->at[TO_STATES] + C_BEFORE * part;
+    float *dh = step->at[REST], *dc = dh + part;
+    memset(dh, 0, (size_t)(2 * part) * sizeof *dh);
+    for (int64_t t = plan->steps - 1; t >= 0; t--) {
+        const float *before = t ? cells + (t - 1) * part : c_first;
+        float *gates = step->at[TO_GATES] + t * 4 * part;
+#pragma omp parallel for schedule(static)
+        for (int64_t b = 0; b < batch; b++)
+            step_row_backward(gates + b * 4 * h, cells + t * part + b * h, before + b * h,
+                              step->at[DY] + t * part + b * h, dh + b * h, dc + b * h, h);
+        if (t)
+            op_gemm('N', 'N', batch, h, 4 * h, gates, 4 * h, step->at[TO_WHH], h, 0.f, dh);
+    }
+    if (step->at[DX])
+        op_gemm('N', 'N', plan->steps * batch, in, 4 * h, step->at[TO_GATES], 4 * h,
+                step->node->params[IH]->parts[PARAM_VALUE], in, step->accumulate ? 1.f : 0.f,
+                step->at[DX]);
+}
+
+SIMD static void sum_columns(const float *d, int64_t rows, int64_t n, int64_t begin, int64_t end,
+                             float *sum)
+{
+    for (int64_t i = begin; i < end; i++)
+        sum[i] = 0.f;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = begin; i < end; i++)
+            sum[i] += d[r * n + i];
+}
+
+/* at: x, gates' gradients, dW_ih, db_ih, db_hh, room for the sums */
+static void run_inputs(struct plan *plan, const struct step *step)
+{
+    int64_t rows = plan->steps * step->in.h, n = 4 * step->node->channels, in = step->in.c;
+    const float *d = step->at[1];
+    float keep = plan->add_gradients ? 1.f : 0.f, *sums = step->at[5];
+    op_gemm('T', 'N', n, in, rows, d, n, step->at[0], in, keep, step->at[2]);
+#pragma omp parallel
+    {
+        int64_t begin, end;
+        simd_share(n, &begin, &end);
+        sum_columns(d, rows, n, begin, end, sums);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        step->at[3][i] = (plan->add_gradients ? step->at[3][i] : 0.f) + sums[i];
+        step->at[4][i] = (plan->add_gradients ? step->at[4][i] : 0.f) + sums[i];
+    }
 }
 
 SIMD static void take_row(const float *from, const float *mask, bool add, int64_t n, float *to)
 {
     for (int64_t i = 0; i < n; i++)
-        to[i] = (add ? to[i] : 0.f) + (mask ? from[i] * mask[i] : from[i]);
+        to[i] = (add ? to[i] : 0.f) + from[i] * mask[i];
 }
 
-/* at: dW plain, gradient, and room for a row of the mask a thread, where weights drop */
-static void run_take(struct plan *plan, const struct step *step)
+/* dW_hh of the undropped weights: target += or = mask * dW. */
+static void take_masked(struct plan *plan, const struct step *step, const float *dw, float *rows)
 {
-    int64_t n = step->in.c, node = index_of(plan, step);
+    int64_t h = step->node->channels, node = index_of(plan, step);
 #pragma omp parallel
     {
         int64_t begin, end;
-        float *mask = step->other ? step->at[2] + omp_get_thread_num() * n : NULL;
-        simd_share(4 * step->node->channels, &begin, &end);
+        float *mask = rows + omp_get_thread_num() * h;
+        simd_share(4 * h, &begin, &end);
         for (int64_t row = begin; row < end; row++) {
-            if (mask)
-                lstm_draw_row(plan, node, row, mask, n);
-            take_row(step->at[0] + row * n, mask, plan->add_gradients, n, step->at[1] + row * n);
+            lstm_draw_row(plan, node, row, mask, h);
+            take_row(dw + row * h, mask, plan->add_gradients, h, step->at[3] + row * h);
         }
     }
 }
 
-/* at: db, gradient, gradient */
-static void run_take_bias(struct plan *plan, const struct step *step)
+/* at: y, states, gates' gradients, dW_hh, [room for it before the mask, and a row a thread] */
+static void run_hidden(struct plan *plan, const struct step *step)
 {
-    int64_t n = 4 * step->node->channels;
-    take_row(step->at[0], NULL, plan->add_gradients, n, step->at[1]);
-    take_row(step->at[0], NULL, plan->add_gradients, n, step->at[2]);
+    int64_t batch = step->in.h, h = step->node->channels, n = 4 * h;
+    bool masked = step->other;
+    float *to = masked ? step->at[4] : step->at[3];
+    float keep = plan->add_gradients && !masked ? 1.f : 0.f;
+    const float *first = step->at[1] + H_BEFORE * batch * h, *d = step->at[2];
+    op_gemm('T', 'N', n, h, batch, d, n, first, h, keep, to);
+    if (plan->steps > 1)
+        op_gemm('T', 'N', n, h, (plan->steps - 1) * batch, d + batch * n, n, step->at[0], h, 1.f,
+                to);
+    if (masked)
+        take_masked(plan, step, to, step->at[5]);
 }
 
-static enum status take_weights(struct plan *plan, int head, int which, int buffer,
-                                const struct dnn_layout *layout, struct err *err)
+static void weights_backward(struct plan *plan, int head)
 {
     const struct node *node = plan_graph_node(plan, head);
-    const struct param *param = node->params[which];
-    struct dnn_layout plain = plain_of(plan, head, which);
-    if (!dnn_layout_equal(&plain, layout) &&
-        reorder(plan, head, param, buffer, layout, &plain, &buffer, err))
-        return err->status;
-    bool masked = which == HH && drops(plan, node);
-    size_t row = (size_t)param->dims[1];
-    int mask = masked ? plan_buffer(plan, row * (size_t)plan->threads) : NONE;
-    struct step *step = op_kernel(plan, head, "lstm weights", run_take);
-    step->in.c = param->dims[1];
-    step->other = masked;
-    step_buffer(plan, step, buffer);
-    step_param(step, param, PARAM_GRADIENT);
-    step_buffer(plan, step, mask);
-    return OK;
-}
-
-static enum status take_gradients(struct plan *plan, int head, const struct dnn_lstm *kernel,
-                                  const int *diff, struct err *err)
-{
-    const struct node *node = plan_graph_node(plan, head);
-    if (take_weights(plan, head, IH, diff[0], &kernel->layouts[DNN_LSTM_DIFF_WEIGHTS_IH], err) ||
-        take_weights(plan, head, HH, diff[1], &kernel->layouts[DNN_LSTM_DIFF_WEIGHTS_HH], err))
-        return err->status;
-    struct step *step = op_kernel(plan, head, "lstm biases", run_take_bias);
-    step_buffer(plan, step, diff[2]);
+    const struct plan_node *known = &plan->nodes[head];
+    size_t h = (size_t)node->channels;
+    int sums = plan_buffer(plan, 4 * h);
+    struct step *step = op_kernel(plan, head, "lstm inputs' weights", run_inputs);
+    step_buffer(plan, step, plan->nodes[node->inputs[0]].buffer);
+    step_buffer(plan, step, known->gates);
+    step_param(step, node->params[IH], PARAM_GRADIENT);
     step_param(step, node->params[BIAS_IH], PARAM_GRADIENT);
     step_param(step, node->params[BIAS_HH], PARAM_GRADIENT);
-    return OK;
+    step_buffer(plan, step, sums);
+    bool masked = drops(plan, node);
+    int unmasked = masked ? plan_buffer(plan, 4 * h * h) : NONE;
+    int rows = masked ? plan_buffer(plan, h * (size_t)plan->threads) : NONE;
+    step = op_kernel(plan, head, "lstm hidden weights", run_hidden);
+    step->other = masked;
+    step_buffer(plan, step, known->buffer);
+    step_buffer(plan, step, known->states);
+    step_buffer(plan, step, known->gates);
+    step_param(step, node->params[HH], PARAM_GRADIENT);
+    step_buffer(plan, step, unmasked);
+    step_buffer(plan, step, rows);
 }
 
 enum status lstm_backward(struct plan *plan, int head, struct err *err)
 {
     const struct node *node = plan_graph_node(plan, head);
     const struct plan_node *known = &plan->nodes[head];
-    struct lstm *lstm = known->lstm;
-    struct dnn_lstm_options options = options_of(plan, head, lstm->most);
-    struct dnn_lstm *kernel = &lstm->backward[lstm->most];
     bool accumulate = false;
-    int input = node->inputs[0], ih, hh, diff[3];
-    if (dnn_lstm_new(&options, true, NULL, kernel, err) ||
-        weights(plan, head, IH, &kernel->layouts[DNN_LSTM_WEIGHTS_IH], &ih, err) ||
-        weights(plan, head, HH, &kernel->layouts[DNN_LSTM_WEIGHTS_HH], &hh, err))
-        return err->status;
-    int target = plan_contribute(plan, input, &accumulate);
-    int dx = target == NONE || accumulate ? plan_buffer(plan, kernel->floats[DNN_LSTM_DIFF_SRC])
-                                          : target;
-    for (int i = 0; i < 3; i++)
-        diff[i] = plan_buffer(plan, kernel->floats[DNN_LSTM_DIFF_WEIGHTS_IH + i]);
-    int scratch = optional_buffer(plan, kernel->floats[DNN_LSTM_SCRATCH]);
+    int input = node->inputs[0];
+    (void)err;
+    int weights = dropped_weights(plan, head);
+    int dx = plan_contribute(plan, input, &accumulate);
+    int rest = plan_buffer(plan, 2 * (size_t)(known->shape.h * known->shape.c));
     struct step *step = op_kernel(plan, head, "lstm backward", run_backward);
-    step_buffer(plan, step, plan->nodes[input].buffer);
-    step_buffer(plan, step, lstm->states);
-    weights_operand(plan, step, head, IH, ih);
-    weights_operand(plan, step, head, HH, hh);
-    step_buffer(plan, step, lstm->bias);
-    step_buffer(plan, step, known->buffer);
-    step_buffer(plan, step, lstm->workspace);
-    step_buffer(plan, step, scratch);
+    step->accumulate = accumulate;
     step_buffer(plan, step, known->gradient);
+    step_buffer(plan, step, known->states);
+    step_buffer(plan, step, known->gates);
+    step_buffer(plan, step, known->cells);
+    weights_operand(plan, step, head, weights);
+    step_buffer(plan, step, rest);
     step_buffer(plan, step, dx);
-    for (int i = 0; i < 3; i++)
-        step_buffer(plan, step, diff[i]);
-    if (accumulate)
-        op_add_to(plan, input, dx, target);
-    return plan_trains(plan, node->params[IH]) ? take_gradients(plan, head, kernel, diff, err) : OK;
-}
-
-/* --- other numbers of steps, and the state ---------------------------------------------------- */
-
-/* The kernel for `steps`, with the longest one's layouts and within its memory. */
-static enum status make_kernel(const struct plan *plan, int head, struct dnn_lstm *kernels,
-                               bool backward, int64_t steps, struct err *err)
-{
-    const struct dnn_lstm *longest = &kernels[plan->nodes[head].lstm->most];
-    struct dnn_lstm *kernel = &kernels[steps];
-    struct dnn_lstm_options options = options_of(plan, head, steps);
-    if (kernel->primitive || !longest->primitive)
-        return OK;
-    if (dnn_lstm_new(&options, backward, longest, kernel, err))
-        return err->status;
-    for (int i = 0; i < N_DNN_LSTM_ARGS; i++) {
-        bool weight = i == DNN_LSTM_DIFF_WEIGHTS_IH || i == DNN_LSTM_DIFF_WEIGHTS_HH;
-        if (kernel->floats[i] > longest->floats[i] ||
-            (backward && weight && !dnn_layout_equal(&kernel->layouts[i], &longest->layouts[i])))
-            return err_set(err, E_INTERNAL,
-                           "oneDNN's LSTM of %lld steps does not fit that of %lld.",
-                           (long long)steps, (long long)plan->nodes[head].lstm->most);
-    }
+    if (plan_trains(plan, node->params[IH]))
+        weights_backward(plan, head);
     return OK;
-}
-
-enum status lstm_set_steps(struct plan *plan, int head, int64_t steps, struct err *err)
-{
-    struct lstm *lstm = plan->nodes[head].lstm;
-    enum status status = make_kernel(plan, head, lstm->forward, false, steps, err);
-    return status ? status : make_kernel(plan, head, lstm->backward, true, steps, err);
-}
-
-void lstm_free(struct lstm *lstm)
-{
-    for (int64_t i = 0; i <= lstm->most; i++) {
-        dnn_lstm_deinit(&lstm->forward[i]);
-        dnn_lstm_deinit(&lstm->backward[i]);
-    }
-    mem_free(lstm->forward);
-    mem_free(lstm->backward);
-    mem_free(lstm);
 }
 
 float *lstm_state(const struct plan *plan, int node, size_t *floats)
 {
     size_t part = (size_t)(plan->options.batch * plan->nodes[node].shape.c);
     *floats = 2 * part;
-    return plan->buffers[plan->nodes[node].lstm->states].data + H_AFTER * part;
+    return plan->buffers[plan->nodes[node].states].data + H_AFTER * part;
 }

@@ -4,11 +4,6 @@
 
 #include "engine/core/plan_build.h"
 
-struct lstm; /* kernels and buffers of one LSTM of a plan */
-
-/* Makes the kernels for runs of so many steps where they are not there. */
-enum status lstm_set_steps(struct plan *plan, int head, int64_t steps, struct err *err);
-void lstm_free(struct lstm *lstm);
 /* The state h, then c, (B,H) each, that the last run left. */
 float *lstm_state(const struct plan *plan, int node, size_t *floats);
 /* Row `row` of the mask of the hidden-to-hidden weights that the current forward draws. */

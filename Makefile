@@ -135,7 +135,8 @@ $(foreach t,$(UNIT_SOURCES),$(eval $(call unit_rule,$(call folder_of,$t),$(t:tes
 ORACLE_PROGRAMS := $(patsubst tests/oracle/%.c,$(OUT)/oracle/%,$(wildcard tests/oracle/*.c))
 $(ORACLE_PROGRAMS): $(OUT)/oracle/%: $(OUT)/obj/tests/oracle/%.o $(call archives,engine)
 	$(call link,engine)
-$(OUT)/oracle/driver: $(OUT)/obj/tests/unit/engine/op/network.o
+$(OUT)/oracle/driver $(OUT)/oracle/awd_lstm: $(OUT)/obj/tests/unit/engine/op/network.o \
+    $(OUT)/obj/tests/oracle/support/results.o
 
 TOOL_PROGRAMS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 $(TOOL_PROGRAMS): $(OUT)/tools/%: $(OUT)/obj/tests/tools/%.o $(call archives,api/spec)
@@ -252,7 +253,8 @@ layers:
 
 ALL_SOURCES := $(foreach f,$(FOLDERS),$(call sources,$f)) $(MAINS) $(UNIT_SOURCES) \
                $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*/*.c tests/unit/*/*/*.c)) \
-               $(wildcard tests/oracle/*.c tests/tools/*.c tests/fuzz/*.c)
+               $(wildcard tests/oracle/*.c tests/oracle/*/*.c tests/tools/*.c \
+                         tests/fuzz/*.c)
 
 .PHONY: compile_commands.json
 compile_commands.json:  ## what clangd and other tools read

@@ -8,6 +8,7 @@ import time
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave their core to others
 import torch
 
+import awd_lstm
 import checks
 import recipes
 from comparison import Report
@@ -20,7 +21,7 @@ def parse():
     parser.add_argument("--long", action="store_true",
                         help="every network, in both batch-norm modes, over more steps")
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--parts", default="recipes,ops,nets,locked,free,isa,images,self",
+    parser.add_argument("--parts", default="recipes,ops,text,nets,locked,free,isa,images,self",
                         help="which parts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="every comparison that failed")
@@ -36,9 +37,13 @@ def main():
     narrow = Engine(options.driver, "AVX2", options.threads)
     run = checks.Run(report, options.only, options.long)
     programs = os.path.dirname(options.driver)
+    texts, narrow_texts = (Engine(os.path.join(programs, "awd_lstm"), isa, options.threads)
+                           for isa in (None, "AVX2"))
     parts = {
         "recipes": lambda: recipes.run(report, os.path.join(programs, "recipes"), options.only),
         "ops": lambda: run.ops(engine),
+        "text": lambda: awd_lstm.run(report, texts, narrow_texts, options.only,
+                                     options.long),
         "nets": lambda: run.nets(engine),
         "locked": lambda: run.locked(engine),
         "free": lambda: run.free(engine),
@@ -52,6 +57,8 @@ def main():
     finally:
         engine.close()
         narrow.close()
+        texts.close()
+        narrow_texts.close()
     print(f"{time.monotonic() - start:.0f} s")
     return report.finish()
 

@@ -251,17 +251,18 @@ static bool is_printable(struct pickle_text text)
 static enum status push_global(struct pickle_machine *machine, struct pickle_text module,
                                struct pickle_text name, struct err *err)
 {
-    const struct pickle_global *global = pickle_find_global(module, name);
+    const struct pickle_kind *kind = machine->kind;
+    const struct pickle_global *global =
+        kind->has_globals ? pickle_find_global(module, name) : NULL;
     if (global)
         return pickle_push_new(
             machine, (struct pickle_value){.type = PICKLE_GLOBAL, .u.global = global}, err);
     if (!is_printable(module) || !is_printable(name))
         return pickle_damaged(machine, "it names a global that is not printable", err);
     err_set(err, E_INVALID,
-            "The weights file asks Python for %.*s.%.*s, which no state dict needs; nothing was "
-            "executed.",
-            shown(module), module.text, shown(name), name.text);
-    err_name(err, NULL, "Save the weights alone: torch.save(model.state_dict(), path).");
+            "The %s asks Python for %.*s.%.*s, which no %s needs; nothing was executed.",
+            kind->file, shown(module), module.text, shown(name), name.text, kind->content);
+    err_name(err, NULL, kind->hint);
     return E_INVALID;
 }
 
@@ -397,18 +398,24 @@ static enum status step(struct pickle_machine *machine, struct err *err)
         return pickle_damaged(machine, "it is cut short", err);
     uint8_t code = machine->bytes[machine->at++];
     if (!opcodes[code].run)
-        return err_set(
-            err, E_INVALID,
-            "The pickle in the weights file uses the operation 0x%02x, which state dicts "
-            "do not need; nothing was executed.",
-            code);
+        return err_set(err, E_INVALID,
+                       "The pickle in the %s uses the operation 0x%02x, which %s do not need; "
+                       "nothing was executed.",
+                       machine->kind->file, code, machine->kind->contents);
     return opcodes[code].run(machine, &opcodes[code], err);
 }
 
-enum status pickle_read(const uint8_t *bytes, size_t len, struct arena *arena,
-                        struct pickle *pickle, struct err *err)
+static const struct pickle_kind state_dict = {
+    "weights file", "state dict", "state dicts",
+    "Save the weights alone: torch.save(model.state_dict(), path).", true};
+static const struct pickle_kind word_list = {
+    "vocabulary", "list of words", "lists of words",
+    "Save the words alone: pickle.dump(list(vocab), open(path, 'wb')).", false};
+
+static enum status read_kind(const struct pickle_kind *kind, const uint8_t *bytes, size_t len,
+                             struct arena *arena, struct pickle *pickle, struct err *err)
 {
-    struct pickle_machine machine = {.bytes = bytes, .arena = arena};
+    struct pickle_machine machine = {.kind = kind, .bytes = bytes, .arena = arena};
     struct pickle_value *root = NULL;
     machine.len = len > PICKLE_MAX_BYTES ? PICKLE_MAX_BYTES : len;
     enum status status = OK;
@@ -421,6 +428,18 @@ enum status pickle_read(const uint8_t *bytes, size_t len, struct arena *arena,
     mem_free(machine.stack.items);
     mem_free(machine.memo.items);
     return status;
+}
+
+enum status pickle_read(const uint8_t *bytes, size_t len, struct arena *arena,
+                        struct pickle *pickle, struct err *err)
+{
+    return read_kind(&state_dict, bytes, len, arena, pickle, err);
+}
+
+enum status pickle_read_plain(const uint8_t *bytes, size_t len, struct arena *arena,
+                              struct pickle *pickle, struct err *err)
+{
+    return read_kind(&word_list, bytes, len, arena, pickle, err);
 }
 
 bool pickle_text_is(struct pickle_text text, const char *expected)

@@ -1,4 +1,4 @@
-/* pickle.h -- reads the pickles of torch state dicts, and executes nothing.
+/* pickle.h -- reads the pickles of torch state dicts and of vocabularies, and executes nothing.
  *
  * A pickle is a program for a stack machine that can call anything Python can import. This machine
  * knows only the opcodes that state dicts use and a table of globals (OrderedDict, torch's tensor
@@ -84,6 +84,10 @@ struct pickle {
  * from `bytes`. */
 enum status pickle_read(const uint8_t *bytes, size_t len, struct arena *arena,
                         struct pickle *pickle, struct err *err);
+
+/* The same for a vocabulary, a list of words: it needs no globals, so any is refused by name. */
+enum status pickle_read_plain(const uint8_t *bytes, size_t len, struct arena *arena,
+                              struct pickle *pickle, struct err *err);
 
 /* The value under a string key of a dict (the last one, as Python has it); NULL if it is no dict or
  * has no such key. */

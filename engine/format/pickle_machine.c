@@ -8,15 +8,15 @@
 
 enum status pickle_damaged(const struct pickle_machine *machine, const char *why, struct err *err)
 {
-    return err_set(err, E_INVALID, "The pickle in the weights file is damaged at byte %zu: %s.",
-                   machine->at, why);
+    return err_set(err, E_INVALID, "The pickle in the %s is damaged at byte %zu: %s.",
+                   machine->kind->file, machine->at, why);
 }
 
 static enum status count_value(struct pickle_machine *machine, struct err *err)
 {
     if (++machine->n_values > PICKLE_MAX_VALUES)
-        return err_set(err, E_INVALID, "The pickle in the weights file holds more than %u values.",
-                       PICKLE_MAX_VALUES);
+        return err_set(err, E_INVALID, "The pickle in the %s holds more than %u values.",
+                       machine->kind->file, PICKLE_MAX_VALUES);
     return OK;
 }
 

@@ -6,7 +6,15 @@
 
 #include "engine/format/pickle.h"
 
+/* What a pickle is expected to be: words for sentences, and whether it may name globals. */
+struct pickle_kind {
+    const char *file, *content, *contents; /* "weights file", "state dict", "state dicts" */
+    const char *hint;
+    bool has_globals;
+};
+
 struct pickle_machine {
+    const struct pickle_kind *kind;
     const uint8_t *bytes; /* borrowed */
     size_t len, at;
     struct arena *arena;          /* borrowed; owns every value */

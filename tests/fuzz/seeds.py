@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import pathlib
+import pickle
 import struct
 import tarfile
 import zipfile
@@ -28,9 +29,9 @@ def pickles():
         data = path.read_bytes()
         if data.startswith(b"PK"):
             with zipfile.ZipFile(path) as file:
-                pickle = next(file.read(n) for n in file.namelist() if n.endswith("data.pkl"))
-            write("pickle", path.stem, pickle)
-            write("torch", path.stem, pickle)
+                inside = next(file.read(n) for n in file.namelist() if n.endswith("data.pkl"))
+            write("pickle", path.stem, inside)
+            write("torch", path.stem, inside)
     for name in ("checkpoint.pth", "checkpoint-legacy.pth", "module-state-legacy.pth"):
         write("weights", name, (GOLDEN / name).read_bytes())
 
@@ -44,6 +45,14 @@ def safetensors():
         "bytes": {"dtype": "U8", "shape": [4, 4], "data_offsets": [48, 64]}}).encode()
     write("safetensors", "all", header)
     write("weights", "safetensors", struct.pack("<Q", len(header)) + header + bytes(64))
+
+
+def vocabularies():
+    words = "xxunk xxpad xxbos xxeos xxfld xxrep xxwrep xxup xxmaj the caf\u00e9 xxfake".split()
+    for protocol in (2, 3, 4):
+        write("words", f"protocol-{protocol}", pickle.dumps(words, protocol))
+    write("words", "json", json.dumps(words).encode())
+    write("words", "code", b"\x80\x02](cposix\nsystem\nX\4\0\0\0echo\x85Re.")
 
 
 def zip_of(compression, names):
@@ -161,5 +170,5 @@ def texts():
 
 
 if __name__ == "__main__":
-    for make in (pickles, safetensors, archives, pictures, pack, frames, texts):
+    for make in (pickles, safetensors, vocabularies, archives, pictures, pack, frames, texts):
         make()

@@ -42,10 +42,12 @@ struct predict_ask {
 
 /* Weights that somebody sent, to be checked and converted. Borrowed until `done` was called. */
 struct import_ask {
-    const char *source;         /* absolute path of the uploaded file */
+    const char *source;         /* absolute path of the uploaded file: weights, or an archive */
     const char *sha256;         /* of that file, hex */
     const char *name;           /* the model's name; NULL: derived from the architecture */
     const char *architecture;   /* NULL: the engine recognises it */
+    const char *vocabulary;     /* absolute path of the file of words of a model of text; or NULL */
+    bool backwards;             /* a model of text that reads from the end */
     const struct json *classes; /* array of names; NULL: indices, or no classifier */
     const char *base;           /* id of the base model that lacks them; NULL: a model is made */
     /* Called exactly once, on any thread. `model` is the new row's id; NULL when status is not OK.

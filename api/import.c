@@ -132,23 +132,35 @@ static enum status read_classes(const struct request *request, const struct uplo
 
 /* --- Import ----------------------------------------------------------------------------------- */
 
-/* The weights (raw, or the part `file`) and, where the form has it, the file of class names. */
-static enum status find_files(const struct request *request, const struct upload **weights,
-                              const struct upload **names, struct err *err)
+/* The weights (raw, or the part `file`), and what the form has beside them. */
+struct files {
+    const struct upload *weights, *classes, *vocabulary; /* the last two NULL: not there */
+};
+
+static enum status find_files(const struct request *request, struct files *files, struct err *err)
 {
-    *weights = *names = NULL;
+    *files = (struct files){0};
+    const struct {
+        const char *part;
+        const struct upload **place;
+    } parts[] = {{"", &files->weights},
+                 {"file", &files->weights},
+                 {"classes", &files->classes},
+                 {"vocabulary", &files->vocabulary}};
     for (size_t i = 0; i < request->n_uploads; i++) {
         const struct upload *upload = &request->uploads[i];
-        const struct upload **place = strcmp(upload->part, "classes") == 0 ? names : weights;
-        bool expected = place == names || strcmp(upload->part, "file") == 0 || !*upload->part;
-        if (!expected || *place)
+        const struct upload **place = NULL;
+        for (size_t k = 0; k < ARRAY_LEN(parts); k++)
+            if (strcmp(upload->part, parts[k].part) == 0)
+                place = parts[k].place;
+        if (!place || *place)
             return err_set(err, E_INVALID,
                            "The form has a file part \"%.80s\" too many: it takes one \"file\" and "
-                           "perhaps one \"classes\".",
+                           "perhaps one \"classes\" and one \"vocabulary\".",
                            upload->part);
         *place = upload;
     }
-    if (*weights && (*weights)->bytes > 0)
+    if (files->weights && files->weights->bytes > 0)
         return OK;
     return err_set(err, E_INVALID,
                    "The upload is empty: send a safetensors or torch .pth file as the body (curl "
@@ -195,24 +207,29 @@ static void imported(void *argument, enum status status, const char *model, cons
 enum status models_post(struct app *app, const struct request *request, struct reply *reply,
                         struct err *err)
 {
-    const struct upload *weights, *names;
+    struct files files;
     struct json *classes = NULL;
+    bool backwards = false;
     const char *name = request_value(request, "name");
     if (request->body == BODY_JSON)
         return pull_post(app, request, reply, err);
-    enum status status = find_files(request, &weights, &names, err);
+    enum status status = find_files(request, &files, err);
     if (!status)
         status = check_name(name, err);
     if (!status)
-        status = read_classes(request, names, &classes, err);
+        status = request_bool(request, "backwards", false, &backwards, err);
+    if (!status)
+        status = read_classes(request, files.classes, &classes, err);
     if (status)
         return status;
     struct import *import = arena_alloc(request->arena, sizeof(*import));
     *import = (struct import){app, request, reply, classes};
     struct import_ask *ask = arena_alloc(request->arena, sizeof(*ask));
     *ask = (struct import_ask){
-        .source = weights->path,
-        .sha256 = weights->sha256,
+        .source = files.weights->path,
+        .sha256 = files.weights->sha256,
+        .vocabulary = files.vocabulary ? files.vocabulary->path : NULL,
+        .backwards = backwards,
         .name = name,
         .architecture = request_value(request, "architecture"),
         .classes = classes,

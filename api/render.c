@@ -151,15 +151,19 @@ struct json *render_event(const struct event_row *row)
 /* What a base model's weights are published as; null for every other model. */
 static void set_published(struct json *object, const struct model_row *row)
 {
-    const struct base_model *base = base_model_find(row->architecture);
-    if (strcmp(row->origin, "base") != 0 || !base || !base->file) {
+    bool is_base = strcmp(row->origin, "base") == 0; /* whose ids are mdl_NAME */
+    const struct base_model *base = is_base ? base_model_find(row->id + strlen("mdl_")) : NULL;
+    if (!base || !base->file) {
         json_set_null(object, "published");
         return;
     }
     struct json *published = json_set_object(object, "published");
     json_set_string(published, "file", base->file);
     json_set_integer(published, "bytes", (int64_t)(base->mebibytes * (1 << 20)));
-    json_set_number(published, "accuracy", base->accuracy);
+    if (base->accuracy > 0)
+        json_set_number(published, "accuracy", base->accuracy);
+    else
+        json_set_null(published, "accuracy");
 }
 
 struct json *render_model(const struct model_row *row)
@@ -181,6 +185,8 @@ struct json *render_model(const struct model_row *row)
     set_column(object, "groups", row->groups);
     set_count(object, "parameters", row->parameters);
     set_column(object, "metrics", row->metrics);
+    set_column(object, "text", row->text);
+    set_column(object, "lineage", row->lineage);
     set_count(object, "bytes", row->bytes);
     json_set_string(object, "sha256", row->weights);
     json_set_string(object, "weights_sha256", row->weights_sha256);

@@ -73,9 +73,9 @@ const struct route routes[] = {
     {"GET", "/v1/models", models_index, SCOPE_READ, BODY_NONE, 0, "origin after limit",
      "lists models, newest first"},
     {"POST", "/v1/models", models_post, SCOPE_WRITE, UPLOAD | BODY_JSON,
-     ROUTE_CREATES | ROUTE_DURABLE | ROUTE_DEFERS, "name architecture classes",
-     "imports weights: safetensors or a torch state dict; or pulls a base model's: {\"pull\": "
-     "NAME}"},
+     ROUTE_CREATES | ROUTE_DURABLE | ROUTE_DEFERS, "name architecture classes backwards",
+     "imports weights: safetensors, a torch state dict, or an archive of fastai's language models; "
+     "or pulls a base model's: {\"pull\": NAME}"},
     {"GET", "/v1/models/{id}", models_show, SCOPE_READ, BODY_NONE, 0, "",
      "one model, by id or name"},
     {"DELETE", "/v1/models/{id}", models_remove, SCOPE_WRITE, BODY_NONE, 0, "",

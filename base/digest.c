@@ -1,4 +1,5 @@
-/* digest.c -- nettle's SHA-256. */
+/* digest.c -- nettle's SHA-256 and MD5. */
+#include <nettle/md5.h>
 #include <nettle/sha2.h>
 
 /* nettle renames its functions with macros of the very names that digest.h uses. */
@@ -55,6 +56,16 @@ void digest_hex(const uint8_t *bytes, size_t len, char *out)
         out[2 * i + 1] = digits[bytes[i] & 15];
     }
     out[2 * len] = '\0';
+}
+
+void md5_hex(const void *bytes, size_t len, char hex[MD5_HEX])
+{
+    struct md5_ctx context;
+    uint8_t sum[MD5_DIGEST_SIZE];
+    md5_init(&context);
+    md5_update(&context, len, bytes);
+    md5_digest(&context, sizeof sum, sum);
+    digest_hex(sum, sizeof sum, hex);
 }
 
 enum status sha256_file(int fd, char hex[SHA256_HEX], struct err *err)

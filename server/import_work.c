@@ -51,7 +51,6 @@ static enum status insert_model(struct import *import, struct err *err)
     if (!model->name)
         model->name =
             arena_printf(&import->errand.arena, "%s-%.8s", model->architecture, import->ask.sha256);
-    model->kind = "image";
     model->origin = "import";
     model->available = true;
     enum status status = model_insert(store, model, &import->errand.arena, err);
@@ -117,6 +116,9 @@ static struct json *make_document(const struct import *import)
     json_set_string(document, "source", import->ask.source);
     json_set_string(document, "out", import->errand.folder);
     json_set_string(document, "architecture", import->ask.architecture);
+    if (import->ask.vocabulary)
+        json_set_string(document, "vocabulary", import->ask.vocabulary);
+    json_set_bool(document, "backwards", import->ask.backwards);
     return document;
 }
 

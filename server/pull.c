@@ -12,6 +12,7 @@
 #include "server/pull_fetch.h"
 
 #define HASH_DIGITS   8
+#define HEAD_BYTES    (1u << 20)
 #define MAX_TRIES     5 /* in a row without a new byte */
 #define FIRST_SECONDS 1.0
 #define SLACK_BYTES   (1 << 20) /* the published sizes are rounded */
@@ -56,8 +57,11 @@ static void add_hint(struct err *err, const char *url, const struct base_model *
         return;
     snprintf(hint, sizeof hint,
              "Where this machine has no way there, fetch %.120s elsewhere and POST the file to "
-             "/v1/models?name=my-%s&classes=imagenet1k.",
-             url, base->name);
+             "/v1/models?name=my-%s%s.",
+             url, base->name,
+             !base_model_is_text(base) ? "&classes=imagenet1k"
+             : base->backwards         ? "&backwards=true"
+                                       : "");
     err_name(err, NULL, hint);
 }
 
@@ -90,27 +94,76 @@ static enum status download(const struct pull *pull, const struct base_model *ba
     }
 }
 
-/* The digits behind the last dash of the file's name. A file of another content goes. */
-static enum status check_hash(const struct base_model *base, const char *path, char hex[SHA256_HEX],
-                              const char *url, struct err *err)
+/* A file of another content goes. */
+static enum status refuse(const char *path, struct err *err)
 {
-    const char *expected = strrchr(base->file, '-') + 1;
+    unlink(path);
+    err_name(err, "pull_wrong_hash",
+             "Try again; if it stays so, the server or a proxy on the way "
+             "sends something else.");
+    return E_INVALID;
+}
+
+enum status pull_check_head(const struct base_model *base, const char *path, struct err *err)
+{
+    char hex[MD5_HEX];
+    void *head = NULL;
+    uint64_t bytes = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_errno(err, "%s cannot be opened", path);
+    enum status status = fs_file_size(path, &bytes, err);
+    size_t len = bytes < HEAD_BYTES ? (size_t)bytes : HEAD_BYTES;
+    if (status == OK)
+        status = mem_try_alloc(len + 1, 1, "the head of a file", &head, err);
+    if (status == OK)
+        status = fs_read_at(fd, head, len, 0, err);
+    close(fd);
+    if (status == OK)
+        md5_hex(head, len, hex);
+    mem_free(head);
+    if (status != OK)
+        return status;
+    if (bytes != (uint64_t)base->bytes)
+        return err_set(err, E_INVALID,
+                       "What came of %s is not the published file: it has %llu bytes, where %lld "
+                       "are expected. It was removed.",
+                       base->file, (unsigned long long)bytes, (long long)base->bytes);
+    if (strcmp(hex, base->head_md5) != 0)
+        return err_set(err, E_INVALID,
+                       "What came of %s is not the published file: the MD5 of its first MiB is "
+                       "%s, where %s is expected. It was removed.",
+                       base->file, hex, base->head_md5);
+    return OK;
+}
+
+static bool is_mirror(const struct pull *pull)
+{
+    return strcmp(pull->base_url, BASE_MODELS_URL) != 0;
+}
+
+/* The digits behind the last dash of the file's name; of fastai's files, what it publishes. */
+static enum status check_hash(const struct pull *pull, const struct base_model *base,
+                              const char *path, char hex[SHA256_HEX], const char *url,
+                              struct err *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_errno(err, "%s cannot be opened", path);
     enum status status = sha256_file(fd, hex, err);
     close(fd);
+    if (status == OK && base->head_md5) {
+        status = is_mirror(pull) ? OK : pull_check_head(base, path, err);
+        return status == E_INVALID ? refuse(path, err) : status;
+    }
+    const char *expected = strrchr(base->file, '-') + 1;
     if (status != OK || memcmp(hex, expected, HASH_DIGITS) == 0)
         return status;
-    unlink(path);
     err_set(err, E_INVALID,
             "What came from %s is not the published file: its SHA-256 begins with %.8s, where %.8s "
             "is expected. It was removed.",
             url, hex, expected);
-    err_name(err, "pull_wrong_hash",
-             "Try again; if it stays so, the server or a proxy on the way "
-             "sends something else.");
-    return E_INVALID;
+    return refuse(path, err);
 }
 
 /* --- Import ------------------------------------------------------------------------------------
@@ -147,11 +200,12 @@ static enum status import_file(const struct pull *pull, const struct base_model 
                                const char *path, const char *sha256, struct err *err)
 {
     struct wait wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
-    struct json *names = imagenet_names();
+    struct json *names = base_model_is_text(base) ? NULL : imagenet_names();
     char *id = mem_printf("mdl_%s", base->name);
     struct import_ask ask = {.source = path,
                              .sha256 = sha256,
-                             .architecture = base->name,
+                             .architecture = base_model_architecture(base),
+                             .backwards = base->backwards,
                              .classes = names,
                              .base = id,
                              .done = imported,
@@ -182,7 +236,8 @@ enum status pull_model(const struct pull *pull, const struct base_model *base, s
     char hex[SHA256_HEX] = "";
     char *folder = mem_printf("%s/pulls", store_folder(pull->store));
     char *path = mem_printf("%s/%s", folder, base->file);
-    char *url = mem_printf("%s%s", pull->base_url, base->file);
+    const char *from = base->url && !is_mirror(pull) ? base->url : pull->base_url;
+    char *url = mem_printf("%s%s", from, base->file);
     enum status status = fs_make_folder(folder, err);
     if (status == OK)
         status = check_room(pull, base, bytes_there(path), err);
@@ -192,7 +247,9 @@ enum status pull_model(const struct pull *pull, const struct base_model *base, s
             add_hint(err, url, base);
     }
     if (status == OK)
-        status = check_hash(base, path, hex, url, err);
+        status = check_hash(pull, base, path, hex, url, err);
+    if (status == OK && pull->fetched)
+        pull->fetched(pull->context, base->file, hex);
     if (status == OK) {
         status = import_file(pull, base, path, hex, err);
         if (status != E_UNAVAILABLE && status != E_CANCELLED && status != E_NO_SPACE)

@@ -76,14 +76,23 @@ static bool pause_before(void *context, double seconds, const struct err *err)
     return true;
 }
 
+static void fetched(void *context, const char *file, const char *sha256)
+{
+    const struct show *show = context;
+    fprintf(stderr, "%s%s has the SHA-256 %s\n", show->terminal ? "\n" : "", file, sha256);
+}
+
 static void list(void)
 {
     printf("%-18s %10s %10s  %s\n", "name", "accuracy", "MiB", "published file");
     for (size_t i = 0; i < n_base_models; i++) {
         const struct base_model *base = &base_models[i];
+        char accuracy[16] = "-";
+        if (base->accuracy > 0)
+            snprintf(accuracy, sizeof accuracy, "%.3f", base->accuracy);
         if (base->file)
-            printf("%-18s %10.3f %10.1f  %s%s\n", base->name, base->accuracy, base->mebibytes,
-                   BASE_MODELS_URL, base->file);
+            printf("%-18s %10s %10.1f  %s%s\n", base->name, accuracy, base->mebibytes,
+                   base->url ? base->url : BASE_MODELS_URL, base->file);
     }
 }
 
@@ -136,6 +145,7 @@ static enum status pull_into(struct store *store, const struct base_model *base,
                         .supervisor = supervisor,
                         .import = supervisor_import,
                         .context = &show,
+                        .fetched = fetched,
                         .told = told,
                         .pause = pause_before};
     status = pull_model(&pull, base, err);

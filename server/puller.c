@@ -56,6 +56,13 @@ static bool told(void *context, uint64_t done, uint64_t total)
     return !is_closed(puller);
 }
 
+static void fetched(void *context, const char *file, const char *sha256)
+{
+    const struct puller *puller = context;
+    log_event(LOG_INFO, "pull", "fetched", "model=%s file=%s sha256=%s", puller->model, file,
+              sha256);
+}
+
 static bool pause_before(void *context, double seconds, const struct err *err)
 {
     struct puller *puller = context;
@@ -198,6 +205,7 @@ enum status puller_start(const struct pull *pull, struct puller **out, struct er
     puller->pull.base_url = puller->base_url;
     puller->pull.context = puller;
     puller->pull.told = told;
+    puller->pull.fetched = fetched;
     puller->pull.pause = pause_before;
     puller->pull.enter = enter;
     puller->pull.leave = leave;

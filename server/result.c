@@ -12,6 +12,7 @@
 enum shape_kind {
     SHAPE_TEXT,    /* low..high bytes */
     SHAPE_INTEGER, /* low..high */
+    SHAPE_BOOL,
     SHAPE_OBJECT,  /* of `fields` */
     SHAPE_LIST,    /* at most high elements, each an object of `fields`, or a text without them */
 };
@@ -55,7 +56,17 @@ static const struct shape group_fields[] = {
     {"name", SHAPE_TEXT, false, 1, 128, NULL, 0},
     {"parameters", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
 };
+static const struct shape text_fields[] = {
+    {"vocabulary", SHAPE_INTEGER, false, 1, 1 << 24, NULL, 0},
+    {"embedding", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
+    {"hidden", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
+    {"layers", SHAPE_INTEGER, false, 1, 64, NULL, 0},
+    {"seq_len", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
+    {"max_len", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
+    {"backwards", SHAPE_BOOL, false, 0, 0, NULL, 0},
+};
 static const struct shape model_fields[] = {
+    {"text", SHAPE_OBJECT, true, 0, 0, text_fields, ARRAY_LEN(text_fields)},
     {"architecture", SHAPE_TEXT, false, 1, 64, NULL, 0},
     {"parameters", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
     {"groups", SHAPE_LIST, false, 1, 16, group_fields, ARRAY_LEN(group_fields)},
@@ -117,13 +128,15 @@ static bool is_list(const struct json *value, const struct shape *shape)
 static bool fits(const struct json *value, const struct shape *shape)
 {
     struct err ignored;
-    if (shape->nullable && value && json_type(value) == JSON_NULL)
-        return true;
+    if (shape->nullable && json_type(value) == JSON_NULL)
+        return true; /* null, or not there */
     switch (shape->kind) {
     case SHAPE_TEXT:
         return is_text(value, shape);
     case SHAPE_INTEGER:
         return is_integer(value, shape);
+    case SHAPE_BOOL:
+        return json_type(value) == JSON_BOOL;
     case SHAPE_OBJECT:
         return check(value, shape->fields, shape->n_fields, &ignored) == OK;
     case SHAPE_LIST:
@@ -206,6 +219,8 @@ enum status result_model(const struct json *result, struct arena *arena, struct 
     row->parameters = json_integer(result, "parameters", 0);
     row->groups = keep(result, "groups", model_fields, n, arena);
     row->classes = keep(result, "classes", model_fields, n, arena);
+    row->text = keep(result, "text", model_fields, n, arena);
+    row->kind = row->text ? "text" : "image";
     row->weights_sha256 = arena_strdup(arena, json_string(result, "weights_sha256", ""));
     return OK;
 }

@@ -17,7 +17,7 @@ enum status result_read(const char *folder, struct json **result, struct err *er
 enum status result_dataset(const struct json *result, struct arena *arena, struct dataset_row *row,
                            struct err *err);
 
-/* Fills architecture, classes, groups, parameters and weights_sha256. */
+/* Fills kind, architecture, classes, groups, parameters, text and weights_sha256. */
 enum status result_model(const struct json *result, struct arena *arena, struct model_row *row,
                          struct err *err);
 

@@ -179,6 +179,8 @@ static const struct {
         "ALTER TABLE models ADD COLUMN progress TEXT;"
         "ALTER TABLE models ADD COLUMN error TEXT;"},
     {4, "ALTER TABLE datasets ADD COLUMN warnings TEXT;"},
+    {5, "ALTER TABLE models ADD COLUMN text TEXT;"
+        "ALTER TABLE models ADD COLUMN lineage TEXT;"},
 };
 
 int migrate_newest(void)

@@ -25,6 +25,8 @@ static const struct column columns[] = {
     {"groups", COLUMN_TEXT, FIELD(groups), NULL, 0},
     {"parameters", COLUMN_COUNT, FIELD(parameters), NULL, 0},
     {"metrics", COLUMN_TEXT, FIELD(metrics), NULL, 0},
+    {"text", COLUMN_TEXT, FIELD(text), NULL, 0},
+    {"lineage", COLUMN_TEXT, FIELD(lineage), NULL, 0},
     {"weights", COLUMN_TEXT, FIELD(weights), NULL, 0},
     {"bytes", COLUMN_COUNT, FIELD(bytes), NULL, 0},
     {"weights_sha256", COLUMN_TEXT, FIELD(weights_sha256), NULL, 0},
@@ -153,6 +155,21 @@ enum status models_list(struct store *store, const char *origin, const struct pa
                                     arena, &rows, &list->n, &list->has_more, err);
     list->rows = rows;
     return status;
+}
+
+const char *model_lineage_after(const struct model_row *parent, struct arena *arena)
+{
+    struct json *names = NULL;
+    struct err ignored;
+    if (!parent->lineage ||
+        json_parse(parent->lineage, strlen(parent->lineage), &names, &ignored) != OK)
+        names = json_new_array();
+    json_add_string(names, parent->name);
+    char *text = json_text(names);
+    const char *lineage = arena_strdup(arena, text);
+    mem_free(text);
+    json_free(names);
+    return lineage;
 }
 
 enum status model_delete(struct store *store, const char *id, struct err *err)

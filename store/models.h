@@ -8,8 +8,8 @@ struct model_row {
     const char *id;
     int64_t order;
     const char *name;           /* unique over all models */
-    const char *kind;           /* "image" */
-    const char *architecture;   /* "resnet34" */
+    const char *kind;           /* "image", "text" */
+    const char *architecture;   /* "resnet34", "awd-lstm" */
     const char *origin;         /* "base", "import", "job" */
     bool available;             /* can be trained from or predicted with */
     bool random;                /* a body that starts from random weights: there is no file */
@@ -18,6 +18,10 @@ struct model_row {
     const char *groups;         /* JSON [{name, parameters}] */
     int64_t parameters;         /* -1: unknown */
     const char *metrics;        /* JSON object */
+    const char *text;           /* JSON {vocabulary: number of words, embedding, hidden, layers,
+                                   seq_len, max_len, backwards}; NULL: no model of text */
+    const char *lineage;        /* JSON [name...]: the models it was made from, oldest first; NULL:
+                                   none */
     const char *weights;        /* blob: a safetensors file; NULL when there is none */
     int64_t bytes;              /* of that file; -1: none */
     const char *weights_sha256; /* over the tensors, as the engine reports it */
@@ -41,6 +45,9 @@ struct model_list {
 /* `origin` NULL: all. */
 enum status models_list(struct store *store, const char *origin, const struct page *page,
                         struct arena *arena, struct model_list *list, struct err *err);
+
+/* The lineage of what is made from `parent`: its own, then its name. In the arena. */
+const char *model_lineage_after(const struct model_row *parent, struct arena *arena);
 
 /* E_CONFLICT for a base model. Jobs that start from it keep its file. */
 enum status model_delete(struct store *store, const char *id, struct err *err);

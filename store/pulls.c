@@ -82,7 +82,7 @@ enum status pull_fail(struct store *store, const char *model, const char *error,
 
 static const char finish_sql[] =
     "UPDATE models SET available = 1, progress = NULL, error = NULL, classes = ?2, groups = ?3,"
-    " parameters = ?4, weights = ?5, bytes = ?6, weights_sha256 = ?7"
+    " parameters = ?4, weights = ?5, bytes = ?6, weights_sha256 = ?7, text = ?8"
     " WHERE id = ?1 AND origin = 'base' AND weights IS NULL";
 
 enum status pull_finish(struct store *store, const struct model_row *row, struct err *err)
@@ -92,7 +92,8 @@ enum status pull_finish(struct store *store, const struct model_row *row, struct
         change(store, DURABLE, finish_sql,
                SQL_VALUES(sql_text(row->id), sql_text(row->classes), sql_text(row->groups),
                           sql_integer(row->parameters), sql_text(row->weights),
-                          sql_integer(row->bytes), sql_text(row->weights_sha256)),
+                          sql_integer(row->bytes), sql_text(row->weights_sha256),
+                          sql_text(row->text)),
                row->id, "available", NULL, NULL, &changed, err);
     if (status == OK && !changed)
         return err_set(err, E_CONFLICT, "%s has its weights already.", row->id);

@@ -357,3 +357,23 @@ enum status archive_reader_drain(struct archive_reader *reader, uint64_t n, bool
     }
     return status;
 }
+
+enum status archive_reader_save(struct archive_reader *reader, int fd, struct err *err)
+{
+    struct archive_member *member = &reader->member;
+    uint64_t written = 0;
+    enum status status = OK;
+    while (!status && !reader->ended && !member->refusal[0]) {
+        member->len = 0; /* the same room for each piece */
+        status = fill_some(reader, READ_BLOCK, err);
+        if (!status)
+            status = fs_write_all(fd, reader->bytes, member->len, err);
+        written += member->len;
+        if (!status && written > reader->limits.max_item_bytes)
+            snprintf(member->refusal, sizeof member->refusal,
+                     "It is larger than the %llu bytes that one item may have.",
+                     (unsigned long long)reader->limits.max_item_bytes);
+    }
+    member->len = 0;
+    return status;
+}

@@ -57,6 +57,10 @@ enum status archive_reader_fill(struct archive_reader *reader, size_t n, struct 
 enum status archive_reader_drain(struct archive_reader *reader, uint64_t n, bool *done,
                                  struct err *err);
 
+/* Writes all of a member of which nothing was filled to `fd`, so that it is never in memory as a
+ * whole. Sets `refusal`, with some bytes written, as archive_reader_fill does. */
+enum status archive_reader_save(struct archive_reader *reader, int fd, struct err *err);
+
 /* Does the content begin as an archive or a compressed file does? */
 bool archive_is_known(const void *bytes, size_t len);
 #define ARCHIVE_SNIFF 512 /* bytes that this wants to see */

@@ -37,14 +37,27 @@ static const struct number {
     {"max_len", offsetof(struct model_text, max_len), MODEL_MAX_STEPS},
 };
 
-struct json *model_text_to_json(const struct model_text *text)
+static void set_numbers(const struct model_text *text, struct json *object)
 {
-    struct json *object = json_new_object();
-    json_set(object, "vocabulary", json_copy(text->vocabulary));
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         json_set_integer(object, numbers[i].name,
                          *(const int64_t *)((const char *)text + numbers[i].offset));
     json_set_bool(object, "backwards", text->backwards);
+}
+
+struct json *model_text_to_json(const struct model_text *text)
+{
+    struct json *object = json_new_object();
+    json_set(object, "vocabulary", json_copy(text->vocabulary));
+    set_numbers(text, object);
+    return object;
+}
+
+struct json *model_text_summary(const struct model_text *text)
+{
+    struct json *object = json_new_object();
+    json_set_integer(object, "vocabulary", text->n_words);
+    set_numbers(text, object);
     return object;
 }
 

@@ -21,7 +21,7 @@
 #define MODEL_MAX_VOCABULARY (1 << 18) /* the first published wt103 has 238462 words */
 #define MODEL_MAX_WORD       1024      /* bytes */
 #define MODEL_MAX_WIDTH      16384     /* of the embedding and of the hidden state */
-#define MODEL_MAX_LAYERS     16
+#define MODEL_MAX_LAYERS     6
 #define MODEL_MAX_STEPS      65536 /* seq_len and max_len */
 #define MODEL_PADDING_WORD   "xxfake"
 
@@ -41,6 +41,8 @@ struct model_text model_text_copy(const struct model_text *text); /* owned by th
 
 /* The object of the metadata; owned by the caller. */
 struct json *model_text_to_json(const struct model_text *text);
+/* The same, with the number of words in place of the words: for lists of models. */
+struct json *model_text_summary(const struct model_text *text);
 /* Validates all of it. On failure there is nothing to deinit. */
 enum status model_text_from_json(const struct json *object, struct model_text *text,
                                  struct err *err);

@@ -159,7 +159,7 @@ static void published_files_are_named_after_their_hash(void **state)
     for (size_t i = 0; i < n_base_models; i++) {
         const struct base_model *base = &base_models[i];
         size_t len = strlen(base->name);
-        if (!base->file)
+        if (!base->file || base_model_is_text(base))
             continue;
         assert_memory_equal(base->file, base->name, len);
         assert_int_equal(base->file[len], '-');
@@ -169,6 +169,25 @@ static void published_files_are_named_after_their_hash(void **state)
         assert_ptr_equal(base_model_find(base->name), base);
     }
     assert_null(base_model_find("resnet"));
+}
+
+/* Of fastai's archives the size and a digest are known. */
+static void published_language_models_have_a_size_and_a_digest(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    for (size_t i = 0; i < n_base_models; i++) {
+        const struct base_model *base = &base_models[i];
+        if (!base_model_is_text(base))
+            continue;
+        n++;
+        assert_int_equal(strspn(base->head_md5, "0123456789abcdef"), 32);
+        assert_int_equal(strlen(base->head_md5), 32);
+        assert_true(base->bytes > 1 << 20 && base->url);
+        assert_int_equal((int64_t)(base->mebibytes * (1 << 20)), base->bytes);
+        assert_int_equal(base->backwards, strstr(base->name, "bwd") != NULL);
+    }
+    assert_int_equal(n, 2);
 }
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
@@ -181,6 +200,7 @@ int main(void)
         WITH_STORE(a_pull_is_known_after_a_restart_until_it_ends),
         WITH_STORE(a_finished_pull_makes_the_base_model_available_once),
         WITH_STORE(published_files_are_named_after_their_hash),
+        WITH_STORE(published_language_models_have_a_size_and_a_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,65 +13,71 @@ enum shape_kind {
     SHAPE_TEXT,    /* low..high bytes */
     SHAPE_INTEGER, /* low..high */
     SHAPE_BOOL,
-    SHAPE_OBJECT,  /* of `fields` */
-    SHAPE_LIST,    /* at most high elements, each an object of `fields`, or a text without them */
+    SHAPE_OBJECT, /* of `fields` */
+    SHAPE_LIST,   /* at most high elements, each an object of `fields`, or a text without them */
+};
+
+enum shape_presence {
+    NEEDED,
+    NULLABLE, /* must be there, may be null */
+    OPTIONAL  /* may be null or absent */
 };
 
 struct shape {
     const char *name;
     enum shape_kind kind;
-    bool nullable;
+    enum shape_presence presence;
     double low, high;
     const struct shape *fields;
     size_t n_fields;
 };
 
 static const struct shape class_fields[] = {
-    {"name", SHAPE_TEXT, false, 1, 1024, NULL, 0},
-    {"items", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
+    {"name", SHAPE_TEXT, NEEDED, 1, 1024, NULL, 0},
+    {"items", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
 };
 static const struct shape split_fields[] = {
-    {"train", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
-    {"valid", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
-    {"test", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
-    {"unlabelled", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
+    {"train", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
+    {"valid", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
+    {"test", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
+    {"unlabelled", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
 };
 static const struct shape rejected_item_fields[] = {
-    {"path", SHAPE_TEXT, false, 0, 4096, NULL, 0},
-    {"reason", SHAPE_TEXT, false, 0, 1024, NULL, 0},
+    {"path", SHAPE_TEXT, NEEDED, 0, 4096, NULL, 0},
+    {"reason", SHAPE_TEXT, NEEDED, 0, 1024, NULL, 0},
 };
 static const struct shape rejected_fields[] = {
-    {"count", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
-    {"items", SHAPE_LIST, false, 0, 1000, rejected_item_fields, ARRAY_LEN(rejected_item_fields)},
+    {"count", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
+    {"items", SHAPE_LIST, NEEDED, 0, 1000, rejected_item_fields, ARRAY_LEN(rejected_item_fields)},
 };
 static const struct shape dataset_fields[] = {
-    {"kind", SHAPE_TEXT, false, 1, 16, NULL, 0},
-    {"items", SHAPE_INTEGER, false, 1, MAX_COUNT, NULL, 0},
-    {"classes", SHAPE_LIST, false, 0, 65536, class_fields, ARRAY_LEN(class_fields)},
-    {"splits", SHAPE_OBJECT, false, 0, 0, split_fields, ARRAY_LEN(split_fields)},
-    {"rejected", SHAPE_OBJECT, false, 0, 0, rejected_fields, ARRAY_LEN(rejected_fields)},
-    {"warnings", SHAPE_LIST, false, 0, 100, NULL, 0},
+    {"kind", SHAPE_TEXT, NEEDED, 1, 16, NULL, 0},
+    {"items", SHAPE_INTEGER, NEEDED, 1, MAX_COUNT, NULL, 0},
+    {"classes", SHAPE_LIST, NEEDED, 0, 65536, class_fields, ARRAY_LEN(class_fields)},
+    {"splits", SHAPE_OBJECT, NEEDED, 0, 0, split_fields, ARRAY_LEN(split_fields)},
+    {"rejected", SHAPE_OBJECT, NEEDED, 0, 0, rejected_fields, ARRAY_LEN(rejected_fields)},
+    {"warnings", SHAPE_LIST, NEEDED, 0, 100, NULL, 0},
 };
 static const struct shape group_fields[] = {
-    {"name", SHAPE_TEXT, false, 1, 128, NULL, 0},
-    {"parameters", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
+    {"name", SHAPE_TEXT, NEEDED, 1, 128, NULL, 0},
+    {"parameters", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
 };
 static const struct shape text_fields[] = {
-    {"vocabulary", SHAPE_INTEGER, false, 1, 1 << 24, NULL, 0},
-    {"embedding", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
-    {"hidden", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
-    {"layers", SHAPE_INTEGER, false, 1, 64, NULL, 0},
-    {"seq_len", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
-    {"max_len", SHAPE_INTEGER, false, 1, 1 << 20, NULL, 0},
-    {"backwards", SHAPE_BOOL, false, 0, 0, NULL, 0},
+    {"vocabulary", SHAPE_INTEGER, NEEDED, 1, 1 << 24, NULL, 0},
+    {"embedding", SHAPE_INTEGER, NEEDED, 1, 1 << 20, NULL, 0},
+    {"hidden", SHAPE_INTEGER, NEEDED, 1, 1 << 20, NULL, 0},
+    {"layers", SHAPE_INTEGER, NEEDED, 1, 64, NULL, 0},
+    {"seq_len", SHAPE_INTEGER, NEEDED, 1, 1 << 20, NULL, 0},
+    {"max_len", SHAPE_INTEGER, NEEDED, 1, 1 << 20, NULL, 0},
+    {"backwards", SHAPE_BOOL, NEEDED, 0, 0, NULL, 0},
 };
 static const struct shape model_fields[] = {
-    {"text", SHAPE_OBJECT, true, 0, 0, text_fields, ARRAY_LEN(text_fields)},
-    {"architecture", SHAPE_TEXT, false, 1, 64, NULL, 0},
-    {"parameters", SHAPE_INTEGER, false, 0, MAX_COUNT, NULL, 0},
-    {"groups", SHAPE_LIST, false, 1, 16, group_fields, ARRAY_LEN(group_fields)},
-    {"classes", SHAPE_LIST, true, 0, 65536, NULL, 0},
-    {"weights_sha256", SHAPE_TEXT, false, 64, 64, NULL, 0},
+    {"text", SHAPE_OBJECT, OPTIONAL, 0, 0, text_fields, ARRAY_LEN(text_fields)},
+    {"architecture", SHAPE_TEXT, NEEDED, 1, 64, NULL, 0},
+    {"parameters", SHAPE_INTEGER, NEEDED, 0, MAX_COUNT, NULL, 0},
+    {"groups", SHAPE_LIST, NEEDED, 1, 16, group_fields, ARRAY_LEN(group_fields)},
+    {"classes", SHAPE_LIST, NULLABLE, 0, 65536, NULL, 0},
+    {"weights_sha256", SHAPE_TEXT, NEEDED, 64, 64, NULL, 0},
 };
 
 enum status result_read(const char *folder, struct json **result, struct err *err)
@@ -112,7 +118,7 @@ static bool is_integer(const struct json *value, const struct shape *shape)
 
 static bool is_list(const struct json *value, const struct shape *shape)
 {
-    static const struct shape label = {"", SHAPE_TEXT, false, 0, 1024, NULL, 0};
+    static const struct shape label = {"", SHAPE_TEXT, NEEDED, 0, 1024, NULL, 0};
     struct err ignored;
     if (json_type(value) != JSON_ARRAY || (double)json_len(value) > shape->high)
         return false;
@@ -128,8 +134,9 @@ static bool is_list(const struct json *value, const struct shape *shape)
 static bool fits(const struct json *value, const struct shape *shape)
 {
     struct err ignored;
-    if (shape->nullable && json_type(value) == JSON_NULL)
-        return true; /* null, or not there */
+    if (json_type(value) == JSON_NULL &&
+        (value ? shape->presence != NEEDED : shape->presence == OPTIONAL))
+        return true;
     switch (shape->kind) {
     case SHAPE_TEXT:
         return is_text(value, shape);

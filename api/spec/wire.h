@@ -39,11 +39,13 @@
  * it reads a byte.
  *   ingest   {verb, upload, out, options, skip:[ordinal...], limits}
  *            -> out/pack, out/index, out/result.json
- *   import   {verb, source, out, architecture|null, classes:[...]|null, classes_file}
- *            (classes_file: instead of `classes`, a file in `out`, one name a line)
- *            -> out/weights.safetensors, out/result.json {architecture, head, parameters,
- *            groups:[{name, parameters}], classes:[...]|null, n_classes, tensors, image_size,
- *            weights_sha256}
+ *   import   {verb, source, out, architecture|null, classes:[...]|null, classes_file, vocabulary,
+ *            backwards}
+ *            (classes_file: instead of `classes`, a file in `out`, one name a line; vocabulary:
+ *            a model of text's words, where `source` is no archive that has them)
+ *            -> out/weights.safetensors, out/result.json {kind, architecture, head, parameters,
+ *            groups:[{name, parameters}], classes:[...]|null, n_classes, tensors, image_size or
+ *            text:{vocabulary (a number), embedding, ...}, weights_sha256}
  *   export   {verb, weights, format: "onnx" | "bundle", out}
  *            -> out/model.onnx or out/bundle.zip, out/result.json {format, file, bytes}
  *   train    {verb, spec (resolved), pack, index, weights|null, out, threads}

@@ -66,6 +66,8 @@ static enum status read_sizes(const struct tensor_source *source, struct model_t
         layers++;
     if (layers > MODEL_MAX_LAYERS)
         err_set(err, E_INVALID, "The network has more than %d LSTM layers.", MODEL_MAX_LAYERS);
+    else if (!first)
+        err_set(err, E_INVALID, "The weights lack the tensor rnns.0.weight_hh_l0.");
     else if (encoder->n_dims != 2 || first->n_dims != 2)
         err_set(err, E_INVALID,
                 "The tensors encoder.weight and rnns.0.weight_hh_l0 are no matrices.");

@@ -107,6 +107,33 @@ static void what_the_table_names_goes_on_and_nothing_else(void **state)
     json_set_null(result, "classes");
     assert_int_equal(result_model(result, &arena, &model, NULL), OK);
     assert_null(model.classes);
+    assert_string_equal(model.kind, "image");
+    assert_null(model.text);
+    json_free(result);
+    arena_deinit(&arena);
+}
+
+/* The words themselves never reach a row. */
+static void a_model_of_text_says_its_sizes(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"vocabulary\":60000,\"embedding\":400,\"hidden\":1152,\"layers\":3,\"seq_len\":72,"
+        "\"max_len\":1440,\"backwards\":true}";
+    struct arena arena;
+    struct json *result = NULL, *sizes = NULL;
+    struct model_row model = {0};
+    arena_init(&arena);
+    assert_int_equal(json_parse(model_text, strlen(model_text), &result, NULL), OK);
+    assert_int_equal(json_parse(text, strlen(text), &sizes, NULL), OK);
+    json_set_string(sizes, "unknown", "stays behind");
+    json_set(result, "text", json_copy(sizes));
+    assert_int_equal(result_model(result, &arena, &model, NULL), OK);
+    assert_string_equal(model.kind, "text");
+    assert_string_equal(model.text, text);
+    json_set(sizes, "vocabulary", json_new_array());
+    json_set(result, "text", sizes);
+    assert_int_equal(result_model(result, &arena, &model, NULL), E_INVALID);
     json_free(result);
     arena_deinit(&arena);
 }
@@ -171,6 +198,7 @@ int main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_the_table_names_goes_on_and_nothing_else, make_folder,
                                         remove_folder),
+        cmocka_unit_test(a_model_of_text_says_its_sizes),
         cmocka_unit_test_setup_teardown(each_field_must_be_there_and_of_its_kind, make_folder,
                                         remove_folder),
     };

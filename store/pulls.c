@@ -88,13 +88,12 @@ static const char finish_sql[] =
 enum status pull_finish(struct store *store, const struct model_row *row, struct err *err)
 {
     bool changed = false;
-    enum status status =
-        change(store, DURABLE, finish_sql,
-               SQL_VALUES(sql_text(row->id), sql_text(row->classes), sql_text(row->groups),
-                          sql_integer(row->parameters), sql_text(row->weights),
-                          sql_integer(row->bytes), sql_text(row->weights_sha256),
-                          sql_text(row->text)),
-               row->id, "available", NULL, NULL, &changed, err);
+    enum status status = change(store, DURABLE, finish_sql,
+                                SQL_VALUES(sql_text(row->id), sql_text(row->classes),
+                                           sql_text(row->groups), sql_integer(row->parameters),
+                                           sql_text(row->weights), sql_integer(row->bytes),
+                                           sql_text(row->weights_sha256), sql_text(row->text)),
+                                row->id, "available", NULL, NULL, &changed, err);
     if (status == OK && !changed)
         return err_set(err, E_CONFLICT, "%s has its weights already.", row->id);
     if (status == OK)

@@ -1,7 +1,7 @@
 """Files in the shapes of fastai's language models and classifiers, of every version, and the
 network in plain PyTorch, to compare with. Random numbers, real layouts.
 
-    python3 tests/weights/fastai_text.py OUT.tgz [--seed N] [--words N]     an archive like wt103-fwd's
+    python3 tests/weights/fastai_text.py OUT.tgz [--seed N] [--words N]    an archive like fastai's
 """
 import argparse
 import collections
@@ -89,7 +89,7 @@ def language_model_state(net, version):
 
 
 def classifier_state(net, version):
-    """The head's layers are numbered through in v1; v2 has blocks of norm, dropout, linear, ReLU."""
+    """The head's layers are one list in v1; v2 has blocks of norm, dropout, linear, ReLU."""
     state = encoder_state(net, "0.module.", version)
     for name, tensor in net.items():
         if not name.startswith("head."):
@@ -178,4 +178,5 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--words", type=int, default=64)
     given = parser.parse_args()
-    given.out.write_bytes(published(network(given.words, seed=given.seed), words("v2", given.words)))
+    given.out.write_bytes(published(network(given.words, seed=given.seed),
+                                    words("v2", given.words)))

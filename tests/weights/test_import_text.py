@@ -1,4 +1,4 @@
-"""thaw-engine import of fastai's language models and classifiers: every version, form and mistake."""
+"""thaw-engine import of fastai's language models and classifiers: versions, forms, mistakes."""
 import io
 import json
 import pickle
@@ -189,7 +189,8 @@ def test_archives_that_are_no_pair_are_refused(tmp_path, members, said):
 
 
 def test_a_vocabulary_beside_a_network_of_pictures_is_refused(tmp_path):
-    (tmp_path / "net.pth").write_bytes(fastai.torch_bytes({"conv1.weight": torch.zeros(2, 3, 1, 1)}))
+    state = {"conv1.weight": torch.zeros(2, 3, 1, 1)}
+    (tmp_path / "net.pth").write_bytes(fastai.torch_bytes(state))
     (tmp_path / "itos.json").write_text(json.dumps(fastai.words("v2", N)))
     assert "of no AWD-LSTM" in refused(tmp_path, tmp_path / "net.pth", "--vocabulary",
                                        tmp_path / "itos.json")

@@ -6,6 +6,12 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
+#define CAPITAL_I_DOT 0x130
+#define COMBINING_DOT 0x307
+#define CAPITAL_SIGMA 0x3a3
+#define SMALL_SIGMA   0x3c3
+#define FINAL_SIGMA   0x3c2
+
 uint32_t char_read(const char *text, size_t *len)
 {
     const uint8_t *bytes = (const uint8_t *)text;
@@ -186,6 +192,51 @@ size_t text_repair(const char *bytes, size_t len, char *out)
         memcpy(out + n, bytes + i, sequence);
         n += sequence;
         i += sequence;
+    }
+    return n;
+}
+
+/* A sigma at i ends a word: a letter stands before it and none behind, whatever has no case (an
+ * accent, an apostrophe) aside. */
+static bool is_final(const char *text, size_t len, size_t i)
+{
+    size_t character_len, at = i;
+    uint32_t character = 0;
+    do {
+        if (at == 0)
+            return false;
+        character = char_before(text, at, &character_len);
+        at -= character_len;
+    } while (char_is_case_ignorable(character));
+    if (!char_is_cased(character))
+        return false;
+    char_read(text + i, &character_len);
+    for (at = i + character_len; at < len; at += character_len) {
+        character = char_read(text + at, &character_len);
+        if (!char_is_case_ignorable(character))
+            return !char_is_cased(character);
+    }
+    return true;
+}
+
+size_t text_lower(const char *text, size_t len, char *out)
+{
+    size_t n = 0, character_len;
+    for (size_t i = 0; i < len; i += character_len) {
+        if ((unsigned char)text[i] < 0x80) {
+            out[n++] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 0x20 : text[i]);
+            character_len = 1;
+            continue;
+        }
+        uint32_t character = char_read(text + i, &character_len);
+        if (character == CAPITAL_I_DOT) {
+            out[n++] = 'i';
+            n += char_write(COMBINING_DOT, out + n);
+        } else if (character == CAPITAL_SIGMA) {
+            n += char_write(is_final(text, len, i) ? FINAL_SIGMA : SMALL_SIGMA, out + n);
+        } else {
+            n += char_write(char_lower(character), out + n);
+        }
     }
     return n;
 }

@@ -35,11 +35,15 @@ bool char_is_space(uint32_t character);
 bool char_is_word(uint32_t character);  /* Python's \w: letters, numbers and _ */
 bool char_is_cased(uint32_t character); /* a letter with a case */
 bool char_is_case_ignorable(uint32_t character);
-uint32_t char_lower(uint32_t character); /* of one character; U+0130 is rules.c's matter */
+uint32_t char_lower(uint32_t character); /* of one character; U+0130 is text_lower's matter */
 uint32_t char_upper(uint32_t character);
 
 /* Well-formed UTF-8 out of any bytes: each byte that belongs to no character becomes U+FFFD. `out`
  * holds 3 * len bytes; returns how many were written. */
 size_t text_repair(const char *bytes, size_t len, char *out);
+
+/* Python's str.lower of well-formed text. `out` holds 2 * len bytes; returns how many were written.
+ */
+size_t text_lower(const char *text, size_t len, char *out);
 
 #endif

@@ -25,7 +25,7 @@
 #include <stddef.h>
 
 #define RULES_PIECE     (1u << 20) /* bytes */
-#define FIELD_SEPARATOR 0x1f
+#define FIELD_SEPARATOR 0x1f       /* PACK_TEXT_JOINT of engine/data/pack.h */
 
 struct rules; /* owns two buffers that it uses again; borrows the document */
 

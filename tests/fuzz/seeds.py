@@ -164,6 +164,9 @@ def texts():
           "\U0001f44d\U0001f3fd don't (a-b)... www.x.org/y".encode())
     write("text", "scripts", "\u65e5\u672c\u3002 \u05e9\u05dc\u05d5\u05dd \u0e44\u0e17\u0e22 "
           "e\u0301 \u0130\u03a3 &#xE9;&notit; 3\u20ac \u2014x\u2026".encode() + b"\xff\x1f\0")
+    # Two documents of three tokens; digests are the target's to put right.
+    write("corpus", "two", b"THAWTOK\0" + struct.pack("<IIQQQ", 1, 9, 2, 3, 0) + bytes(4 * 32) +
+          struct.pack("<QQQ3i", 0, 1, 3, 2, 0, 8))
     write("labels", "csv", b"\0path,label,split\r\n\"a/1.png\",\"x;y\",valid\n2.png,x,\n")
     write("labels", "groups", b"\2fname,labels,is_valid,group\n1.png,x,True,p1\n")
     write("labels", "lines", b"\1{\"file_name\": \"1.png\", \"label\": [\"x\", 2]}\n")

@@ -20,8 +20,8 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = ROOT / "tests/unit"
-PYTEST_FOLDERS = ["tests/http", "tests/weights", "tests/export", "tests/reports", "tests/docs",
-                  "tests/clangd"]
+PYTEST_FOLDERS = ["tests/http", "tests/weights", "tests/export", "tests/reports", "tests/text",
+                  "tests/docs", "tests/clangd"]
 TIMEOUT = 300  # seconds; of one unit test program, and of one test of pytest
 # libgomp is not instrumented, so that ThreadSanitizer reports races in correct OpenMP code: it runs
 # what has threads of its own and no OpenMP.

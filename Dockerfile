@@ -18,6 +18,7 @@ COPY store store
 COPY server server
 COPY engine engine
 COPY web web
+COPY weights weights
 RUN make -j2 B=/build all && strip /build/thawd /build/thaw-engine
 
 FROM debian:bookworm-slim

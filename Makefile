@@ -109,6 +109,7 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 
 # What the assembler takes in (server/embed.h), -MMD does not see.
 $(OUT)/obj/server/static.o: $(shell find web -type f 2>/dev/null)
+$(OUT)/obj/server/bundled.o: $(wildcard weights/*.safetensors)
 $(OUT)/obj/engine/worker/bundle.o: $(wildcard engine/worker/bundle/*)
 
 define archive_rule
@@ -234,6 +235,12 @@ demo:  ## the whole path on drawn images: upload, two stages, a prediction; KEEP
 	@tests/tools/install-packages build demo
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD='$(abspath $(OUT))' $(PYTHON) docs/demo.py
+
+.PHONY: pretrain
+pretrain:  ## the bundled body anew: weights/thaw-small.safetensors, from drawn pictures
+	@tests/tools/install-packages build demo
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD='$(abspath $(OUT))' $(PYTHON) weights/pretrain.py
 
 .PHONY: docs
 docs: $(OUT)/thawd tools  ## the parts of docs/ that come from the programs' own tables

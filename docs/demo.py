@@ -4,9 +4,9 @@
     make demo              leaves nothing running
     KEEP=1 make demo       leaves the server running and prints its address
 
-Everything goes over HTTP, as with curl. The images are drawn by `thaw-engine synth`: one set to
-pretrain the small network on (about a minute), another set, with other classes, to fine-tune it
-for. Python's standard library only.
+Everything goes over HTTP, as with curl. The images are drawn by `thaw-engine synth`; the network
+is the one that comes with the program, pretrained on drawn images of other classes. Python's
+standard library only.
 """
 import json
 import os
@@ -22,8 +22,7 @@ import urllib.request
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
 SIZE = 64
-PRETRAIN = {"classes": 12, "per_class": 480, "valid": 20, "epochs": 6}
-TARGET = {"classes": 6, "per_class": 20, "valid": 40, "frozen_epochs": 2, "epochs": 4}
+TARGET = {"classes": 6, "per_class": 40, "valid": 40, "frozen_epochs": 12, "epochs": 4}
 
 
 class Server:
@@ -118,6 +117,8 @@ def train(server, title, spec):
         if event["type"] == "stage":
             print(f"  {event['stage']}: {event['trainable_parameters']:,} parameters train")
             print("    epoch  train loss  valid loss  accuracy  seconds")
+        elif event["type"] == "warning":
+            print(f"  warning: {event['detail']}")
         elif event["type"] == "step":
             show_progress(event)
         elif event["type"] == "epoch":
@@ -147,26 +148,19 @@ def predict(server, job, archive, folder):
 
 def run(server, folder):
     start = time.time()
-    drawn = upload(server, draw(folder, "a", PRETRAIN))
-    everything = {"freeze_to": 0, "lr": 4e-3}
-    base, _ = train(server, "Pretraining a small network from random weights:", {
-        "dataset": drawn["id"], "model": "thaw-small", "weights": "random", "batch_size": 32,
-        "image": {"size": SIZE}, "name": "pretrain", "augment": {"min_scale": .6},
-        "stages": [{"name": "pretrain", "epochs": PRETRAIN["epochs"], **everything}]})
-
     archive = draw(folder, "b", TARGET)
     target = upload(server, archive)
-    common = {"dataset": target["id"], "batch_size": 16, "image": {"size": SIZE},
-              "augment": {"min_scale": .6}}
+    common = {"dataset": target["id"], "model": "thaw-small", "batch_size": 16,
+              "image": {"size": SIZE}, "augment": {"min_scale": .6}}
     tuned, with_transfer = train(
-        server, "Fine-tuning it on other classes: the head first, then all layers:",
-        {**common, "model": base["result_model"], "preset": "fine_tune", "name": "fine-tune",
-         "freeze_epochs": TARGET["frozen_epochs"], "epochs": TARGET["epochs"], "base_lr": 4e-3})
+        server, "Fine-tuning the network that comes with Thaw: the head first, then all layers:",
+        {**common, "name": "fine-tune",
+         "freeze_epochs": TARGET["frozen_epochs"], "epochs": TARGET["epochs"]})
     epochs = TARGET["frozen_epochs"] + TARGET["epochs"]
     _, without = train(
         server, "For comparison, the same network from random weights, as many epochs:",
-        {**common, "model": "thaw-small", "weights": "random", "name": "from-random",
-         "stages": [{"name": "all", "epochs": epochs, **everything}]})
+        {**common, "weights": "random", "name": "from-random",
+         "stages": [{"name": "all", "freeze_to": 0, "epochs": epochs, "lr": 4e-3}]})
 
     predict(server, tuned, archive, folder)
     print(f"\nValidation accuracy after {epochs} epochs on {target['splits']['train']} images:\n"

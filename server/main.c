@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "server/bundled.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/hub.h"
@@ -173,6 +174,8 @@ static enum status start(struct daemon *daemon, struct err *err)
         status = listen_open(config->host, config->port, &daemon->listener, err);
     if (!status)
         status = store_open(config->data, &app->store, err);
+    if (!status)
+        status = bundled_install(app->store, err);
     if (status)
         return status;
     app->data = store_folder(app->store);

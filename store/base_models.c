@@ -71,7 +71,8 @@ static const char seed_sql[] =
     " groups, parameters, metrics, created_ms)"
     " VALUES (?1, ?2, ?8, ?9, 'base', ?3, ?3, ?4, ?5, ?6, ?7)";
 
-/* One that has no published weights is trained from random ones, so it is always available. */
+/* One that has no published weights can always be trained from random ones, so it is available even
+ * before its bundled ones are there (server/bundled.h). */
 static enum status seed_one(struct sql *sql, const struct base_model *base, struct err *err)
 {
     char metrics[40], *id = mem_printf("mdl_%s", base->name);

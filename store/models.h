@@ -12,7 +12,7 @@ struct model_row {
     const char *architecture;   /* "resnet34", "awd-lstm" */
     const char *origin;         /* "base", "import", "job" */
     bool available;             /* can be trained from or predicted with */
-    bool random;                /* a body that starts from random weights: there is no file */
+    bool random;                /* nothing is published: without a file, random ones */
     const char *job, *dataset;  /* where it comes from */
     const char *classes;        /* JSON [name...]; NULL: no classifier */
     const char *groups;         /* JSON [{name, parameters}] */

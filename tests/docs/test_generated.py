@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
-CODE_FOLDERS = "base|api|store|server|engine|web|tests|docs"
+CODE_FOLDERS = "base|api|store|server|engine|web|weights|tests|docs"
 
 
 def test_generated_parts_are_fresh():

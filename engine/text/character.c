@@ -12,13 +12,9 @@
 #define SMALL_SIGMA   0x3c3
 #define FINAL_SIGMA   0x3c2
 
-uint32_t char_read(const char *text, size_t *len)
+uint32_t char_read_long(const char *text, size_t *len)
 {
     const uint8_t *bytes = (const uint8_t *)text;
-    if (bytes[0] < 0x80) {
-        *len = 1;
-        return bytes[0];
-    }
     if (bytes[0] < 0xe0) {
         *len = 2;
         return (bytes[0] & 0x1fu) << 6 | (bytes[1] & 0x3fu);
@@ -45,11 +41,8 @@ size_t char_write(uint32_t character, char *out)
     return (size_t)utf8proc_encode_char((utf8proc_int32_t)character, (utf8proc_uint8_t *)out);
 }
 
-bool char_is_space(uint32_t character)
+bool char_is_long_space(uint32_t character)
 {
-    if (character < 0x80)
-        return character == ' ' || (character >= 0x09 && character <= 0x0d) ||
-               (character >= 0x1c && character <= 0x1f);
     return character == 0x85 || character == 0xa0 || character == 0x1680 ||
            (character >= 0x2000 && character <= 0x200a) || character == 0x2028 ||
            character == 0x2029 || character == 0x202f || character == 0x205f || character == 0x3000;
@@ -183,6 +176,15 @@ size_t text_repair(const char *bytes, size_t len, char *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < len;) {
+        uint64_t eight;
+        for (; i + 8 <= len; i += 8, n += 8) { /* plain ASCII, most of the time */
+            memcpy(&eight, bytes + i, 8);
+            if (eight & 0x8080808080808080u)
+                break;
+            memcpy(out + n, &eight, 8);
+        }
+        if (i == len)
+            break;
         size_t sequence = utf8_sequence(bytes + i, len - i);
         if (sequence == 0) {
             n += char_write(CHAR_REPLACEMENT, out + n);

@@ -102,3 +102,16 @@ const char *special_word(const char *word, size_t len)
     }
     return row || !has_capitals ? row : find(small, len);
 }
+
+void special_word_lengths(uint32_t lengths[256])
+{
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        unsigned char first = (unsigned char)words[i][0];
+        uint32_t len = 0;
+        for (const char *byte = words[i]; *byte; byte++)
+            len += *byte != ' ';
+        lengths[first] |= 1u << len;
+        if (first >= 'a' && first <= 'z')
+            lengths[first & ~0x20] |= 1u << len;
+    }
+}

@@ -12,6 +12,7 @@
 #define ELLIPSIS          0x2026
 
 struct tokeniser {
+    uint32_t special_lengths[256]; /* special_word_lengths */
     size_t *suffixes; /* owned; the lengths of what came off at the end, the last first */
     size_t n_suffixes, capacity;
     void (*emit)(void *context, const char *token, size_t len); /* of the text under way */
@@ -20,7 +21,9 @@ struct tokeniser {
 
 struct tokeniser *tokeniser_new(void)
 {
-    return mem_alloc(sizeof(struct tokeniser));
+    struct tokeniser *tokeniser = mem_alloc(sizeof *tokeniser);
+    special_word_lengths(tokeniser->special_lengths);
+    return tokeniser;
 }
 
 void tokeniser_free(struct tokeniser *tokeniser)
@@ -62,7 +65,9 @@ static void emit_parts(const struct tokeniser *tokeniser, const char *word, cons
 
 static bool emit_special(const struct tokeniser *tokeniser, const char *word, size_t len)
 {
-    const char *row = special_word(word, len);
+    bool may_be = len <= SPECIAL_WORD_MAX &&
+                  (tokeniser->special_lengths[(unsigned char)word[0]] & (1u << len)) != 0;
+    const char *row = may_be ? special_word(word, len) : NULL;
     size_t hour = affix_hour(word, len);
     if (row) {
         emit_parts(tokeniser, word, row);

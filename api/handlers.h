@@ -6,6 +6,8 @@
 
 /* datasets.c */
 handler_fn datasets_post, datasets_index, datasets_show, datasets_remove;
+/* items.c */
+handler_fn items_index, items_content, items_thumbnail;
 /* jobs.c */
 handler_fn jobs_index, jobs_show, jobs_remove;
 handler_fn jobs_cancel, jobs_pause, jobs_resume, jobs_checkpoints;

@@ -29,7 +29,7 @@ struct reply {
     const char *text; /* arena, or const */
     uint64_t bytes;
     int fd;           /* owned by the reply: closed by the server */
-    uint64_t offset;  /* of the first byte in `fd`; the server's, for ranges */
+    uint64_t offset;  /* of the first byte in `fd` */
     const char *etag; /* quoted, or NULL */
     struct pair headers[REPLY_MAX_HEADERS];
     size_t n_headers;

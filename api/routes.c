@@ -29,6 +29,12 @@ const struct route routes[] = {
     {"GET", "/v1/datasets/{id}", datasets_show, SCOPE_READ, BODY_NONE, 0, "", "one dataset"},
     {"DELETE", "/v1/datasets/{id}", datasets_remove, SCOPE_WRITE, BODY_NONE, 0, "",
      "deletes a dataset that no open job uses"},
+    {"GET", "/v1/datasets/{id}/items", items_index, SCOPE_READ, BODY_NONE, 0,
+     "class split after limit", "lists a dataset's items: number, class, split, how a text begins"},
+    {"GET", "/v1/datasets/{id}/items/{n}/content", items_content, SCOPE_READ, BODY_NONE, 0, "",
+     "an item's bytes: the picture, or the text in UTF-8"},
+    {"GET", "/v1/datasets/{id}/items/{n}/thumbnail", items_thumbnail, SCOPE_READ, BODY_NONE, 0, "",
+     "a small picture of an item, where it has one"},
 
     {"POST", "/v1/jobs", jobs_post, SCOPE_WRITE, BODY_JSON, ROUTE_CREATES | ROUTE_DEFERS,
      "dry_run points", "submits a job, or with dry_run=true shows what it would do"},

@@ -109,7 +109,7 @@ static void apply_range(struct exchange *exchange)
         return;
     }
     reply->status = 206;
-    reply->offset = first;
+    reply->offset += first;
     reply->bytes = last - first + 1;
     header_number(exchange,
                   arena_printf(&exchange->arena, "bytes %llu-%llu/%llu", (unsigned long long)first,

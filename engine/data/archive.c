@@ -110,8 +110,7 @@ enum status archive_reader_open(int fd, const struct archive_limits *limits,
     if (!S_ISREG(stat.st_mode))
         return err_set(err, E_INVALID, "The upload is not a regular file.");
     if (stat.st_size == 0) {
-        err_set(err, E_INVALID,
-                "The upload is empty; send a zip, tar, tar.gz or tar.zst of pictures.");
+        err_set(err, E_INVALID, "The upload is empty; send a zip, tar, tar.gz or tar.zst.");
         err_name(err, "empty_upload", NULL);
         return E_INVALID;
     }
@@ -274,7 +273,7 @@ static enum status check_unpacked(struct archive_reader *reader, struct err *err
                (unpacked - reader->limits.free_bytes) / reader->limits.max_ratio > reader->size) {
         err_set(err, E_TOO_LARGE,
                 "The archive of %llu bytes unpacks to more than %llu times as much, which no "
-                "pictures do.",
+                "pictures or texts do.",
                 (unsigned long long)reader->size, (unsigned long long)reader->limits.max_ratio);
     } else {
         return OK;
@@ -336,6 +335,18 @@ enum status archive_reader_fill(struct archive_reader *reader, size_t n, struct 
     }
     member->bytes = reader->bytes;
     return status;
+}
+
+enum status archive_reader_read(struct archive_reader *reader, void *bytes, size_t size,
+                                size_t *got, struct err *err)
+{
+    la_ssize_t n = reader->ended ? 0 : archive_read_data(reader->archive, bytes, size);
+    *got = n > 0 ? (size_t)n : 0;
+    if (n < 0)
+        return damaged(reader, err);
+    reader->unpacked += (uint64_t)n;
+    reader->ended = n == 0;
+    return check_unpacked(reader, err);
 }
 
 enum status archive_reader_drain(struct archive_reader *reader, uint64_t n, bool *done,

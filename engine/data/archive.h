@@ -52,6 +52,11 @@ enum status archive_reader_next(struct archive_reader *reader, struct archive_me
 enum status archive_reader_fill(struct archive_reader *reader, size_t n, struct err *err);
 #define ARCHIVE_WHOLE SIZE_MAX /* all of it */
 
+/* The next bytes of the member, for those that need not be there as a whole: at most `size`; *got
+ * is 0 at its end. E_INVALID: it is damaged. */
+enum status archive_reader_read(struct archive_reader *reader, void *bytes, size_t size,
+                                size_t *got, struct err *err);
+
 /* Passes over up to `n` of the member's bytes that were not filled; *done once there are no more.
  * Without it archive_reader_next does so in one go, for as long as that takes. */
 enum status archive_reader_drain(struct archive_reader *reader, uint64_t n, bool *done,

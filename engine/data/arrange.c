@@ -199,7 +199,8 @@ static enum status label_item(struct arranging *arranging, uint32_t item, struct
     if (n > 0)
         record->label = (int32_t)labels[0];
     else
-        place->refusal = "Its class has no training picture.";
+        place->refusal = arranging->labelling->text ? "No text to train on has its label."
+                                                    : "Its class has no training picture.";
     return OK;
 }
 
@@ -226,9 +227,10 @@ static enum status place_item(struct arranging *arranging, uint32_t item, struct
     "Expected are CLASS/FILE, or train/CLASS/FILE with valid/CLASS/FILE, with two classes or "     \
     "more."
 
-static enum status check_result(const struct arrangement *result, struct err *err)
+static enum status check_result(const struct arrangement *result, bool text, struct err *err)
 {
-    if (result->n_classes >= 2)
+    bool unlabelled = text && result->n_classes == 0 && result->split_items[SPLIT_UNLABELLED] > 0;
+    if (result->n_classes >= 2 || unlabelled)
         return OK;
     if (result->n_classes == 1) {
         err_set(err, E_INVALID,
@@ -236,8 +238,9 @@ static enum status check_result(const struct arrangement *result, struct err *er
                 result->class_names[0]);
         err_name(err, "one_class", EXPECTED);
     } else {
-        err_set(err, E_INVALID, "No picture of the archive lies in a class folder to train on.");
-        err_name(err, "no_training_images", EXPECTED);
+        err_set(err, E_INVALID, "No %s of the archive lies in a class folder to train on.",
+                text ? "text" : "picture");
+        err_name(err, text ? "no_training_texts" : "no_training_images", EXPECTED);
     }
     return E_INVALID;
 }
@@ -264,7 +267,7 @@ enum status arrange(struct pack_writer *writer, struct labelling *labelling,
     if (status)
         goto done;
     labelling_end(labelling, rejected, context);
-    status = check_result(arrangement, err);
+    status = check_result(arrangement, labelling->text, err);
 done:
     if (status)
         arrangement_deinit(arrangement);

@@ -64,6 +64,7 @@ enum status labelling_begin(struct labelling *labelling, struct layout layout,
                             label_table_rejected *rejected, void *context, struct err *err)
 {
     labelling->layout = layout;
+    labelling->layout.text = labelling->text;
     if (!has_table(labelling)) {
         if (!labelling->needs_table)
             return OK;
@@ -73,7 +74,8 @@ enum status labelling_begin(struct labelling *labelling, struct layout layout,
         return refuse_option(err);
     }
     label_table_sort(labelling->table, rejected, context);
-    for (uint32_t i = 0; i < label_table_n(labelling->table) && !labelling->several; i++)
+    bool single = labelling->text; /* texts have one label, semicolons and all */
+    for (uint32_t i = 0; i < label_table_n(labelling->table) && !labelling->several && !single; i++)
         labelling->several = strchr(label_table_row(labelling->table, i)->labels, ';') != NULL;
     return OK;
 }
@@ -84,7 +86,9 @@ void labelling_end(struct labelling *labelling, label_table_rejected *rejected, 
         const struct label_row *row = label_table_row(labelling->table, i);
         if (!row->used)
             rejected(context, row->path,
-                     "A table of labels names it, but the archive has no such picture.");
+                     labelling->text
+                         ? "A table of labels names it, but the archive has no such text."
+                         : "A table of labels names it, but the archive has no such picture.");
     }
 }
 
@@ -122,7 +126,7 @@ static void look_up(struct labelling *labelling, const char *path, struct place 
     if (labelled)
         return;
     place->class_name = NULL;
-    if (place->split == SPLIT_TEST)
+    if (place->split == SPLIT_TEST || (row && labelling->text))
         place->split = SPLIT_UNLABELLED;
     else
         place->refusal = row ? "The table of labels has no label for it."

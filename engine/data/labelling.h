@@ -17,6 +17,7 @@ struct labelling {
     struct label_table *table;     /* owned; NULL: label_regex makes tables unnecessary */
     bool needs_table;              /* an option names a column */
     struct layout layout;
+    bool text;    /* the caller's to set, before labelling_begin: items may lack a label */
     bool several; /* labels are separated by ";": items may have several, or none */
 };
 

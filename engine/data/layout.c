@@ -47,6 +47,7 @@ void layout_finder_offer(struct layout_finder *finder, const char *path)
 {
     enum pack_split split;
     size_t len = folder_len(path);
+    finder->bare |= len == 0;
     if (len == 0)
         return; /* in no folder: it has no place in any layout */
     if (!finder->first) {
@@ -66,7 +67,9 @@ struct layout layout_found(const struct layout_finder *finder)
     /* One folder around everything, which is no split and has folders of its own, encloses. */
     bool encloses = finder->common > 0 && finder->deep && !finder->splits_outside;
     return (struct layout){.enclosing = encloses ? finder->common + 1 : 0,
-                           .splits = encloses ? finder->splits_inside : finder->splits_outside};
+                           .splits = encloses ? finder->splits_inside : finder->splits_outside,
+                           .flat = !finder->first ||
+                                   (!finder->bare && finder->common > 0 && !finder->deep)};
 }
 
 bool layout_split(const struct layout *layout, const char *path, enum pack_split *split)
@@ -75,27 +78,63 @@ bool layout_split(const struct layout *layout, const char *path, enum pack_split
            find_split(path + layout->enclosing, split);
 }
 
+/* Is this what the folder of texts without labels is called? */
+static bool is_unlabelled(const char *name, size_t len)
+{
+    static const char *const names[] = {"unsup", "unsupervised", "unlabelled", "unlabeled"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strlen(names[i]) == len && strncasecmp(name, names[i], len) == 0)
+            return true;
+    return false;
+}
+
+/* The first folder at `at` decides. False: it is no split. */
+static bool place_by_split(const struct layout *layout, const char *at, struct place *place)
+{
+    if (find_split(at, &place->split))
+        return true;
+    if (layout->text && is_unlabelled(at, folder_len(at))) {
+        place->split = SPLIT_UNLABELLED;
+        return true;
+    }
+    place->refusal = "It lies outside the folders train, valid and test.";
+    return false;
+}
+
+static void place_by_class(const struct layout *layout, const char *at, struct place *place)
+{
+    size_t len = folder_len(at);
+    bool unlabelled = len == 0 || is_unlabelled(at, len);
+    if (layout->text && unlabelled) {
+        place->split = SPLIT_UNLABELLED;
+    } else if (len > 0) {
+        place->class_name = at;
+        place->class_len = len;
+    } else if (place->split == SPLIT_TEST) {
+        place->split = SPLIT_UNLABELLED;
+    } else {
+        place->refusal = "It lies in no class folder.";
+    }
+}
+
 struct place layout_place(const struct layout *layout, const char *path)
 {
     struct place place = {.split = SPLIT_TRAIN};
+    if (layout->text && layout->flat) {
+        place.split = SPLIT_UNLABELLED;
+        return place;
+    }
     if (strlen(path) < layout->enclosing || folder_len(path) == 0) {
         place.refusal = "It lies in no folder.";
         return place;
     }
     const char *at = path + layout->enclosing;
     if (layout->splits) {
-        if (!find_split(at, &place.split)) {
-            place.refusal = "It lies outside the folders train, valid and test.";
+        if (!place_by_split(layout, at, &place))
             return place;
-        }
         at += folder_len(at) + 1;
     }
-    place.class_len = folder_len(at);
-    if (place.class_len > 0)
-        place.class_name = at;
-    else if (place.split == SPLIT_TEST)
-        place.split = SPLIT_UNLABELLED;
-    else
-        place.refusal = "It lies in no class folder.";
+    if (place.split != SPLIT_UNLABELLED)
+        place_by_class(layout, at, &place);
     return place;
 }

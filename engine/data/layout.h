@@ -4,7 +4,10 @@
  *     CLASS/...        alone: all of it trains
  *
  * One enclosing folder is looked through; folders below CLASS are the class's too; split names are
- * known without case. test/FILE has no label. */
+ * known without case. test/FILE has no label.
+ *
+ * Of texts some may have no label anywhere: those in unsup/ (or unlabelled/), at the place of a
+ * split or of a class, those in no class folder, and all where there is no folder but one. */
 #ifndef THAW_ENGINE_DATA_LAYOUT_H
 #define THAW_ENGINE_DATA_LAYOUT_H
 
@@ -16,6 +19,8 @@
 struct layout {
     size_t enclosing; /* bytes of each path to look through, slash included */
     bool splits;      /* the folders below name splits, not classes */
+    bool flat;        /* all paths lie in one folder, or in none */
+    bool text;        /* the caller's to set: items may lack a label */
 };
 
 struct place {
@@ -30,6 +35,7 @@ struct layout_finder {
     const char *first; /* borrowed: a path */
     size_t common;     /* bytes of its first folder, which every path shares; 0: they do not */
     bool deep;         /* some path has a folder in its first folder */
+    bool bare;         /* some path has no folder */
     bool splits_outside, splits_inside; /* some first (second) folder is called as a split */
 };
 

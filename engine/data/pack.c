@@ -14,7 +14,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "engine/data/pack_format.h"
+
+_Static_assert((int)PACK_JPEG == IMAGE_JPEG && (int)PACK_PNG == IMAGE_PNG &&
+                   (int)PACK_WEBP == IMAGE_WEBP,
+               "an index numbers formats as image.h does");
 
 struct pack {
     int pack_fd;  /* owned */

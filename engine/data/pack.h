@@ -1,19 +1,6 @@
 /* pack.h -- a data set as two files: the pack (the items' bytes, one after the other) and the index
- * (what each item is). All items are pictures, in their original bytes, or all are texts, in UTF-8.
- *
- * Index, little-endian, every part at a multiple of 8:
- *
- *     header   magic "THAWIDX\0", version, record size, counts, sizes and offsets
- *     classes  n_classes x {u64 offset, u64 length} into the strings
- *     records  n_items x struct pack_record, sorted by path and line
- *     labels   version 2: sets of labels, u32 each: how many, then the classes, ascending
- *     groups   from version 2 on: none, or n_items x u64: items with one number belong together
- *     strings  UTF-8, each followed by a NUL that its length does not count
- *
- * Version 2 is written only where items have several labels, or may have none (the record then says
- * where the item's set is), or groups. Version 1 has a header of 72 bytes and one label an item.
- * Version 3 is text: an item is a row of a table, or a line, and its path is that of the file,
- * which all its rows share, or a file as a whole. Ten million rows need no names of their own.
+ * (what each item is; base/pack_index.h has its layout). All items are pictures, in their original
+ * bytes, or all are texts, in UTF-8.
  *
  * pack_open maps the index and proves all of it before it returns: every offset within its part,
  * labels and sets within the classes, names UTF-8, items inside the pack without overlap, paths and
@@ -27,39 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pack_index.h"
 #include "base/status.h"
 #include "engine/data/image.h"
-
-#define PACK_MAX_ITEMS      (1u << 26)
-#define PACK_MAX_CLASSES    65536
-#define PACK_MAX_NAME       1024 /* bytes of a path or class name */
-#define PACK_MAX_STRINGS    (512u << 20)
-#define PACK_MAX_ITEM_BYTES (256u << 20)
-#define PACK_MAX_LABELS     1024 /* of one item */
-#define PACK_NO_LABEL       (-1)
-#define PACK_TEXT           16   /* as a record's format */
-#define PACK_TEXT_JOINT     0x1f /* stands between the columns of a text, and nowhere else in it */
-
-enum pack_split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_UNLABELLED, N_SPLITS };
-
-struct pack_record {
-    uint64_t offset, size; /* in the pack */
-    int32_t label;         /* PACK_NO_LABEL exactly when SPLIT_UNLABELLED; the first of the set,
-                              PACK_NO_LABEL of an empty one, where the item has a set. In a pack
-                              without classes every item is PACK_NO_LABEL, whatever its split */
-    uint8_t split, format; /* enum pack_split; enum image_format or PACK_TEXT */
-    uint8_t orientation;   /* EXIF, 1..8; 0 of a text */
-    uint8_t reserved;      /* 0 */
-    union {
-        uint32_t width; /* of a picture, as stored */
-        uint32_t line;  /* of a text: where it begins in its file, from 1; 0: it is the file */
-    };
-    uint32_t height;      /* as stored; 0 of a text */
-    uint64_t path_offset; /* in the strings */
-    uint32_t path_len;    /* 0 of a text whose file has no name */
-    uint32_t label_set; /* 1 + where the item's set begins in the sets of labels; 0 = it has none */
-    uint8_t sha256[32]; /* of the item's bytes */
-};
 
 struct pack; /* owns the mapping of the index and both descriptors */
 

@@ -10,7 +10,6 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "engine/data/pack_format.h"
 
 #define OUT_BUFFER         (1u << 20) /* index bytes collected before each write */
 #define PACK_MAX_SET_BYTES (1u << 30) /* a multiple of 8: so padding always fits */

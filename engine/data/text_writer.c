@@ -12,7 +12,6 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "engine/data/pack_format.h"
 
 #define OUT_BUFFER (1u << 20)
 #define PIECE      4096 /* records that are read back at once */

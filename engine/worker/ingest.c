@@ -245,15 +245,32 @@ static bool is_bare_text(const struct ingest *ingest)
            (encoded || text_wide_encoding(head, len) || text_is_likely(head, len));
 }
 
-static enum status take_upload(struct ingest *ingest, struct ingested *ingested, struct err *err)
+static enum status take_archive(struct ingest *ingest, struct ingested *ingested, struct err *err)
 {
     const struct json *options = json_get(ingest->document, "options");
-    bool text = is_bare_text(ingest);
-    enum status status = check_options(options, text ? "texts" : "pictures",
-                                       text ? DATASET_TEXTS : DATASET_IMAGES, err);
+    struct survey survey = {0};
+    enum status status = ingest_survey(ingest, &survey, err);
+    if (!status && survey.images)
+        status = check_options(options, "pictures", DATASET_IMAGES, err);
+    if (!status && survey.images)
+        status = ingest_images(ingest, ingested, err);
+    else if (!status && survey.n_tables)
+        status = ingest_tables(ingest, (const char *const *)survey.tables, survey.n_tables,
+                               ingested, err);
+    else if (!status)
+        status = ingest_documents(ingest, ingested, err);
+    survey_deinit(&survey);
+    return status;
+}
+
+static enum status take_upload(struct ingest *ingest, struct ingested *ingested, struct err *err)
+{
+    enum status status =
+        check_options(json_get(ingest->document, "options"), "any kind", DATASET_BOTH, err);
     if (status)
         return status;
-    return text ? ingest_table(ingest, ingested, err) : ingest_images(ingest, ingested, err);
+    return is_bare_text(ingest) ? ingest_tables(ingest, NULL, 0, ingested, err)
+                                : take_archive(ingest, ingested, err);
 }
 
 static enum status run(struct report *report, const struct json *document, struct err *err)

@@ -38,6 +38,19 @@ enum status ingest_pass_over(struct ingest *ingest, struct archive_reader *reade
 
 /* Each writes pack and index; the arrangement is the caller's. */
 enum status ingest_images(struct ingest *ingest, struct ingested *ingested, struct err *err);
-enum status ingest_table(struct ingest *ingest, struct ingested *ingested, struct err *err);
+enum status ingest_documents(struct ingest *ingest, struct ingested *ingested, struct err *err);
+/* The upload itself, or these members of it, which are an archive's, ascending. */
+enum status ingest_tables(struct ingest *ingest, const char *const *members, size_t n,
+                          struct ingested *ingested, struct err *err);
+
+/* What an archive holds, by a first look at every member. */
+#define INGEST_MAX_TABLES 16
+struct survey {
+    bool images;                     /* a picture was found, or nothing of use at all */
+    char *tables[INGEST_MAX_TABLES]; /* owned; ascending; else `n_tables` is 0: documents */
+    size_t n_tables;
+};
+enum status ingest_survey(struct ingest *ingest, struct survey *survey, struct err *err);
+void survey_deinit(struct survey *survey);
 
 #endif

@@ -1,4 +1,6 @@
-/* ingest_texts.c -- see ingest.h: a table, JSON lines or lines of text become a pack. */
+/* ingest_texts.c -- see ingest.h: tables, JSON lines and lines of text become a pack, by themselves
+ * or as members of an archive. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +17,7 @@ struct texts {
     struct text_set *set;        /* owned */
     const char *file;            /* that is being read: "" where it has no name */
     struct source_file upload;
+    struct archive_reader *reader; /* owned; NULL: the upload is the file */
 };
 
 /* --- What the reader says --------------------------------------------------------------------- */
@@ -59,7 +62,9 @@ static enum status read_upload(void *context, void *bytes, size_t size, size_t *
     struct ingest *ingest = texts->ingest;
     struct source file = source_of_file(&texts->upload);
     enum status status = report_check(ingest->report, err);
-    if (!status)
+    if (!status && texts->reader)
+        status = archive_reader_read(texts->reader, bytes, size, got, err);
+    else if (!status)
         status = file.read(file.context, bytes, size, got, err);
     off_t at = lseek(texts->upload.fd, 0, SEEK_CUR);
     report_progress(ingest->report, at > 0 ? (int64_t)at : 0, (int64_t)ingest->upload_bytes);
@@ -107,20 +112,66 @@ static enum status check_width(const struct ingest *ingest, const struct text_op
     return E_INVALID;
 }
 
-enum status ingest_table(struct ingest *ingest, struct ingested *ingested, struct err *err)
+/* trec-train.txt, valid.csv: the one word of a file's name that is a split's. */
+static enum pack_split split_of(const char *path)
+{
+    enum pack_split split = SPLIT_TRAIN;
+    const char *slash = strrchr(path, '/');
+    for (const char *at = slash ? slash + 1 : path; *at; at += strspn(at, "-_. ")) {
+        size_t len = strcspn(at, "-_. ");
+        if (len > 1 && isalpha((unsigned char)*at) && text_split_named(at, len, &split))
+            return split;
+        at += len;
+    }
+    return SPLIT_TRAIN;
+}
+
+static enum status read_file(struct texts *texts, struct err *err)
+{
+    struct text_sink sink = {on_row, on_rejected, texts};
+    enum status status = text_set_file(texts->set, texts->file, split_of(texts->file), err);
+    if (!status)
+        status = text_table_read((struct source){read_upload, texts}, &texts->options, &sink, err);
+    if (status == E_INVALID && *texts->file)
+        err_prefix(err, "%.200s: ", texts->file);
+    return status;
+}
+
+/* Finds the member, from the archive's start: the order of reading is not the archive's. */
+static enum status read_member(struct texts *texts, struct err *err)
+{
+    struct ingest *ingest = texts->ingest;
+    struct archive_member *member;
+    enum status status =
+        archive_reader_open(ingest->upload_fd, &ingest->limits, &texts->reader, err);
+    while (!status && !(status = archive_reader_next(texts->reader, &member, err)) && member) {
+        if (!member->ignored && !member->refusal[0] && strcmp(member->name, texts->file) == 0) {
+            status = read_file(texts, err);
+            break;
+        }
+        status = ingest_pass_over(ingest, texts->reader, err);
+    }
+    archive_reader_close(texts->reader);
+    texts->reader = NULL;
+    return status;
+}
+
+enum status ingest_tables(struct ingest *ingest, const char *const *members, size_t n,
+                          struct ingested *ingested, struct err *err)
 {
     struct texts texts = {.ingest = ingest, .file = "", .upload = {ingest->upload_fd}};
-    struct text_sink sink = {on_row, on_rejected, &texts};
     ingested->kind = "text";
     enum status status =
         text_options_init(&texts.options, json_get(ingest->document, "options"), err);
-    if (!status)
+    if (!status && n == 0)
         status = check_width(ingest, &texts.options, err);
     texts.set = text_set_new(ingest->pack_fd, ingest->index_fd);
-    if (!status)
-        status = text_set_file(texts.set, texts.file, SPLIT_TRAIN, err);
-    if (!status)
-        status = text_table_read((struct source){read_upload, &texts}, &texts.options, &sink, err);
+    if (!status && n == 0)
+        status = read_file(&texts, err);
+    for (size_t i = 0; i < n && !status; i++) {
+        texts.file = members[i];
+        status = read_member(&texts, err);
+    }
     if (!status)
         status = finish(&texts, ingested, err);
     text_set_free(texts.set);

@@ -8,7 +8,6 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
-#include "engine/data/pack_format.h"
 
 static const struct fixture_item five[] = {
     {SPLIT_VALID, 1}, {SPLIT_TRAIN, 0}, {SPLIT_TRAIN, 1}, {SPLIT_UNLABELLED, -1}, {SPLIT_TEST, 0}};

@@ -22,8 +22,14 @@ static void read_items(const struct pack *pack)
         const uint32_t *labels;
         uint32_t n = pack_labels(pack, i, &labels);
         promise(n <= PACK_MAX_LABELS && (n == 0 || labels[n - 1] < pack_n_classes(pack)));
-        promise(header.format < N_IMAGE_FORMATS && header.width > 0 && header.height > 0);
+        if (pack_is_text(pack))
+            promise(item->format == PACK_TEXT && item->height == 0);
+        else
+            promise(header.format < N_IMAGE_FORMATS && header.width > 0 && header.height > 0);
         promise(strlen(pack_item_path(pack, i)) <= PACK_MAX_NAME);
+        char name[PACK_NAME_TEXT];
+        promise(strlen(pack_item_name(pack, i, name)) > 0);
+        promise(!pack_has_groups(pack) || pack_group(pack, i) <= UINT64_MAX);
         promise(pack_read(pack, i, bytes, &err) == OK);
     }
 }

@@ -115,7 +115,7 @@ def pictures():
 
 
 def pack():
-    """Indexes of two classes, two items (engine/data/pack_format.h): one label each, and sets."""
+    """Indexes of two classes, two items (base/pack_index.h): one label each, and sets."""
     texts = [b"ant", b"bee", b"ant/1.png", b"bee/2.png"]
     strings, places = b"", []
     for text in texts:
@@ -129,15 +129,43 @@ def pack():
             label = i if version == 1 else (0, -1)[i]
             records += struct.pack("<QQiBBBBIIQII32s", 128 * i, 128, label, 0, 1, 1, 0, 8, 8, path,
                                    path_len, label_sets[i], bytes([i] * 32))
-        classes_at = 72 if version == 1 else 88
+        classes_at = 72 if version == 1 else 104
         records_at = classes_at + len(classes)
         sets_at = records_at + len(records)
         strings_at = sets_at + len(sets)
         header = struct.pack("<8sIIIIQQQQQQ", b"THAWIDX", version, 80, 2, 2, 256, classes_at,
                              records_at, strings_at, len(strings), strings_at + len(strings))
         if version == 2:
-            header += struct.pack("<QQ", sets_at, len(sets) // 4)
+            header += struct.pack("<QQQQ", sets_at, len(sets) // 4, sets_at, 0)
         write("pack", ("two", "sets")[version - 1], header + classes + records + sets + strings)
+
+
+def text_pack():
+    """An index of three texts, two of them with a label, and groups."""
+    strings = b"\0t.csv\0ham\0spam\0"
+    records = b""
+    for i, (label, split) in enumerate([(0, 0), (1, 1), (-1, 3)]):
+        records += struct.pack("<QQiBBBBIIQII32s", 64 * i, 64, label, split, 16, 0, 0, 2 + i, 0, 1,
+                               5, 0, bytes([i] * 32))
+    groups_at = 104 + len(records)
+    classes_at = groups_at + 24
+    strings_at = classes_at + 32
+    header = struct.pack("<8sIIIIQQQQQQQQQQ", b"THAWIDX", 3, 80, 3, 2, 256, classes_at, 104,
+                         strings_at, len(strings), strings_at + len(strings), groups_at, 0,
+                         groups_at, 3)
+    write("pack", "texts", header + records + struct.pack("<QQQ", 7, 0, 7)
+          + struct.pack("<QQQQ", 7, 3, 11, 4) + strings)
+
+
+def uploads():
+    write("rows", "csv", b"\0\7text,label,split\r\n\"a \"\"b\"\"\r\nc\",x,valid\nd,,\n")
+    write("rows", "counted", b"\1\3a,x\n\"b,y\n\",z\n")
+    write("rows", "tsv", b"\2\1a\tb\n\"x\ty\"\n")
+    write("rows", "jsonl", b"\3\x10{\"a\": \"x\", \"text\": \"y\"}\n{\"a\": 1}\n")
+    write("rows", "lines", b"\4\2ABC:what is it ?\nno\n")
+    write("rows", "utf-16", b"\5\1" + "text\nb\u00e4r\n".encode("utf-16"))
+    write("rows", "shift-jis", b"\6\1" + "text\n\u30c6\u30b9\u30c8\n".encode("shift_jis"))
+    write("rows", "semicolons", b"\7\2text;label;g\n\"a;x;1\nb;y;\n")
 
 
 def frames():
@@ -173,5 +201,6 @@ def texts():
 
 
 if __name__ == "__main__":
-    for make in (pickles, safetensors, vocabularies, archives, pictures, pack, frames, texts):
+    for make in (pickles, safetensors, vocabularies, archives, pictures, pack, text_pack, uploads,
+                 frames, texts):
         make()

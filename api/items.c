@@ -60,7 +60,7 @@ enum status items_index(struct app *app, const struct request *request, struct r
                         struct err *err)
 {
     struct items *items = NULL;
-    struct item_list list;
+    struct item_list list = {0};
     struct item_filter filter = {.label = request_value(request, "class"),
                                  .split = request_value(request, "split")};
     int64_t limit = 0;

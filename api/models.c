@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/render.h"
+#include "store/pulls.h"
 
 static enum status check_origin(const char *origin, struct err *err)
 {
@@ -45,6 +46,18 @@ enum status models_show(struct app *app, const struct request *request, struct r
     return status;
 }
 
+/* Of a base model that is on its way, the download. */
+static enum status cancel_pull(struct app *app, const char *id, struct err *err)
+{
+    bool cancelled = false;
+    enum status status = pull_cancel(app->store, id, &cancelled, err);
+    if (status == OK && !cancelled)
+        return model_delete(app->store, id, err); /* it came meanwhile */
+    if (status == OK)
+        app->ports.pull(app->ports.puller);
+    return status;
+}
+
 enum status models_remove(struct app *app, const struct request *request, struct reply *reply,
                           struct err *err)
 {
@@ -52,7 +65,8 @@ enum status models_remove(struct app *app, const struct request *request, struct
     enum status status =
         model_get(app->store, request_param(request, "id"), request->arena, &row, err);
     if (!status)
-        status = model_delete(app->store, row.id, err);
+        status =
+            row.progress ? cancel_pull(app, row.id, err) : model_delete(app->store, row.id, err);
     if (!status)
         reply_empty(reply, 204);
     return status;

@@ -85,7 +85,7 @@ const struct route routes[] = {
     {"GET", "/v1/models/{id}", models_show, SCOPE_READ, BODY_NONE, 0, "",
      "one model, by id or name"},
     {"DELETE", "/v1/models/{id}", models_remove, SCOPE_WRITE, BODY_NONE, 0, "",
-     "deletes an imported or fine-tuned model"},
+     "deletes an imported or fine-tuned model; stops the download of a base model"},
     {"GET", "/v1/models/{id}/weights", models_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
      "format", "a model's weights: safetensors, onnx, or a bundle that works without Thaw"},
     {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD,

@@ -26,6 +26,8 @@ struct puller {
 
     /* The thread's own: of the model at hand. */
     const char *model;
+    bool unwanted; /* it was cancelled */
+    uint64_t done, total;
     double row_at;
     uint64_t shares; /* told as events */
 };
@@ -41,19 +43,27 @@ static bool is_closed(struct puller *puller)
 /* --- What pull_model asks of us ----------------------------------------------------------------
  */
 
+/* Writes how far it is into its row, and sees whether it is still wanted. */
+static void note(struct puller *puller)
+{
+    struct err ignored; /* progress is nobody's promise */
+    bool wanted = true;
+    uint64_t shares = puller->total > 0 ? puller->done * TELL_SHARES / puller->total : 0;
+    pull_progress(puller->pull.store, puller->model, (int64_t)puller->done, (int64_t)puller->total,
+                  shares > puller->shares, &wanted, &ignored);
+    puller->unwanted = !wanted;
+    puller->shares = shares > puller->shares ? shares : puller->shares;
+    puller->row_at = clock_seconds() + ROW_SECONDS;
+}
+
 static bool told(void *context, uint64_t done, uint64_t total)
 {
     struct puller *puller = context;
-    struct err ignored; /* progress is nobody's promise */
-    double now = clock_seconds();
-    if (total > 0 && now >= puller->row_at) {
-        uint64_t shares = done * TELL_SHARES / total;
-        pull_progress(puller->pull.store, puller->model, (int64_t)done, (int64_t)total,
-                      shares > puller->shares, &ignored);
-        puller->shares = shares > puller->shares ? shares : puller->shares;
-        puller->row_at = now + ROW_SECONDS;
-    }
-    return !is_closed(puller);
+    puller->done = done;
+    puller->total = total > 0 ? total : puller->total;
+    if (clock_seconds() >= puller->row_at)
+        note(puller);
+    return !puller->unwanted && !is_closed(puller);
 }
 
 static void fetched(void *context, const char *file, const char *sha256)
@@ -63,6 +73,20 @@ static void fetched(void *context, const char *file, const char *sha256)
               sha256);
 }
 
+/* Whether it was rung before `until`; the ring is taken. */
+static bool rest(struct puller *puller, const struct timespec *until)
+{
+    bool over = false;
+    pthread_mutex_lock(&puller->lock);
+    while (!puller->rung && !puller->closed && !over)
+        over = pthread_cond_timedwait(&puller->rung_or_closed, &puller->lock, until) == ETIMEDOUT;
+    bool rung = puller->rung && !puller->closed;
+    puller->rung = false;
+    pthread_mutex_unlock(&puller->lock);
+    return rung;
+}
+
+/* A ring may be about this model, which is cancelled, or about another, which comes in its turn. */
 static bool pause_before(void *context, double seconds, const struct err *err)
 {
     struct puller *puller = context;
@@ -72,13 +96,11 @@ static bool pause_before(void *context, double seconds, const struct err *err)
               seconds, log_quote(quoted, sizeof quoted, err->detail));
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)seconds;
-    pthread_mutex_lock(&puller->lock);
-    while (!puller->closed &&
-           pthread_cond_timedwait(&puller->rung_or_closed, &puller->lock, &until) != ETIMEDOUT)
-        continue;
-    bool closed = puller->closed;
-    pthread_mutex_unlock(&puller->lock);
-    return !closed;
+    do
+        note(puller);
+    while (!puller->unwanted && rest(puller, &until));
+    puller_ring(puller); /* what was rung for meanwhile may be another model */
+    return !puller->unwanted && !is_closed(puller);
 }
 
 static bool enter(void *context)
@@ -123,6 +145,9 @@ static void pull_one(struct puller *puller, const char *id)
     const struct base_model *base = base_model_find(id + strlen("mdl_"));
     enum status status = OK;
     puller->model = id;
+    puller->unwanted = false;
+    puller->done = 0;
+    puller->total = base ? (uint64_t)pull_expected_bytes(base) : 0;
     puller->row_at = 0;
     puller->shares = 0;
     log_event(LOG_INFO, "pull", "begins", "model=%s", id);
@@ -132,6 +157,8 @@ static void pull_one(struct puller *puller, const char *id)
         status = err_set(&err, E_INVALID, "There is no published file of %s.", id);
     if (status == OK)
         log_event(LOG_INFO, "pull", "done", "model=%s", id);
+    else if (puller->unwanted)
+        log_event(LOG_INFO, "pull", "cancelled", "model=%s", id);
     else if (!is_closed(puller)) /* else the next start goes on with it */
         fail(puller, id, &err);
 }

@@ -59,22 +59,30 @@ enum status pull_begin(struct store *store, const char *model, int64_t total, bo
 }
 
 enum status pull_progress(struct store *store, const char *model, int64_t done, int64_t total,
-                          bool tell_it, struct err *err)
+                          bool tell_it, bool *wanted, struct err *err)
 {
     static const char sql[] =
         "UPDATE models SET progress = ?2 WHERE id = ?1 AND progress IS NOT NULL";
-    bool changed;
     char *progress = progress_text(done, total);
     enum status status = change(store, LAZY, sql, SQL_VALUES(sql_text(model), sql_text(progress)),
-                                model, tell_it ? "pulling" : NULL, progress, NULL, &changed, err);
+                                model, tell_it ? "pulling" : NULL, progress, NULL, wanted, err);
+    *wanted |= status != OK; /* a write that failed says nothing about it */
     mem_free(progress);
     return status;
+}
+
+enum status pull_cancel(struct store *store, const char *model, bool *cancelled, struct err *err)
+{
+    static const char sql[] =
+        "UPDATE models SET progress = NULL, error = NULL WHERE id = ?1 AND progress IS NOT NULL";
+    return change(store, DURABLE, sql, SQL_VALUES(sql_text(model)), model, "cancelled", NULL, NULL,
+                  cancelled, err);
 }
 
 enum status pull_fail(struct store *store, const char *model, const char *error, struct err *err)
 {
     static const char sql[] =
-        "UPDATE models SET progress = NULL, error = ?2 WHERE id = ?1 AND weights IS NULL";
+        "UPDATE models SET progress = NULL, error = ?2 WHERE id = ?1 AND progress IS NOT NULL";
     bool changed;
     return change(store, DURABLE, sql, SQL_VALUES(sql_text(model), sql_text(error)), model,
                   "failed", NULL, error, &changed, err);

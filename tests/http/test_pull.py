@@ -251,6 +251,38 @@ def test_a_busy_mirror_is_asked_again(serve, mirror):
     assert settled(server)["available"] and len(mirror.asked) >= 2
 
 
+def test_a_pull_can_be_stopped_and_taken_up_again(serve, mirror):
+    mirror.pace = .2
+    server = serve()
+    pull(server)
+    wait_for(lambda: part(server).exists() and part(server).stat().st_size, bool)
+    assert server.request("DELETE", "/v1/models/squeezenet1_1").status_code == 204
+    model = server.get("/v1/models/squeezenet1_1").json()
+    assert not model["available"] and model["progress"] is None and model["error"] is None
+    wait_for(lambda: "cancelled" in server.log, bool)
+    kept = part(server).stat().st_size
+    assert 0 < kept < len(CONTENT)
+    problem(server.request("DELETE", "/v1/models/squeezenet1_1"), 409)  # as every base model
+    mirror.pace = 0
+    assert pull(server).status_code == 202
+    assert settled(server)["available"] and mirror.ranges()[-1] == f"bytes={kept}-"
+
+
+def test_a_pull_that_waits_for_a_busy_mirror_can_be_stopped(serve, mirror):
+    mirror.status = 503
+    server = serve()
+    pull(server)
+    wait_for(lambda: "tries again" in server.log, bool)
+    assert server.request("DELETE", "/v1/models/squeezenet1_1").status_code == 204
+    wait_for(lambda: "cancelled" in server.log, bool)
+    asked = len(mirror.asked)
+    model = server.get("/v1/models/squeezenet1_1").json()
+    assert model["error"] is None and model["progress"] is None
+    mirror.status = None
+    assert pull(server).status_code == 202 and settled(server)["available"]
+    assert len(mirror.asked) == asked + 1
+
+
 def test_offline_says_which_host_and_what_to_do(serve, mirror):
     server = serve("--pull-base", "http://127.0.0.1:9/models")
     pull(server)

@@ -116,7 +116,9 @@ static void a_pull_is_known_after_a_restart_until_it_ends(void **state)
     assert_true(begun);
     assert_ok(f, pull_begin(f->store, "mdl_resnet34", 100, &begun, &f->err));
     assert_false(begun);
-    assert_ok(f, pull_progress(f->store, "mdl_resnet34", 40, 100, true, &f->err));
+    bool wanted = false;
+    assert_ok(f, pull_progress(f->store, "mdl_resnet34", 40, 100, true, &wanted, &f->err));
+    assert_true(wanted);
     fixture_reopen(f);
     assert_int_equal(count_pulls(f), 1);
     assert_string_equal(get(f, "resnet34").progress, "{\"done\":40,\"total\":100}");
@@ -126,6 +128,26 @@ static void a_pull_is_known_after_a_restart_until_it_ends(void **state)
     assert_ok(f, pull_begin(f->store, "mdl_resnet34", 100, &begun, &f->err));
     assert_true(begun);
     assert_null(get(f, "resnet34").error);
+}
+
+static void a_cancelled_pull_is_wanted_no_more_and_cannot_fail(void **state)
+{
+    struct fixture *f = *state;
+    bool begun, cancelled, wanted = true;
+    struct model_row row;
+    assert_ok(f, pull_cancel(f->store, "mdl_resnet34", &cancelled, &f->err));
+    assert_false(cancelled);
+    assert_ok(f, pull_begin(f->store, "mdl_resnet34", 100, &begun, &f->err));
+    assert_ok(f, pull_cancel(f->store, "mdl_resnet34", &cancelled, &f->err));
+    assert_true(cancelled);
+    assert_ok(f, pull_progress(f->store, "mdl_resnet34", 40, 100, true, &wanted, &f->err));
+    assert_false(wanted);
+    assert_ok(f, pull_fail(f->store, "mdl_resnet34", "{\"code\":\"x\"}", &f->err));
+    assert_ok(f, model_get(f->store, "mdl_resnet34", &f->arena, &row, &f->err));
+    assert_null(row.progress);
+    assert_null(row.error);
+    assert_ok(f, pull_begin(f->store, "mdl_resnet34", 100, &begun, &f->err));
+    assert_true(begun);
 }
 
 static void a_finished_pull_makes_the_base_model_available_once(void **state)
@@ -198,6 +220,7 @@ int main(void)
         WITH_STORE(an_export_is_found_by_weights_format_and_version),
         WITH_STORE(an_export_goes_with_the_last_model_of_its_weights),
         WITH_STORE(a_pull_is_known_after_a_restart_until_it_ends),
+        WITH_STORE(a_cancelled_pull_is_wanted_no_more_and_cannot_fail),
         WITH_STORE(a_finished_pull_makes_the_base_model_available_once),
         WITH_STORE(published_files_are_named_after_their_hash),
         WITH_STORE(published_language_models_have_a_size_and_a_digest),

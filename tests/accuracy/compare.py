@@ -87,6 +87,7 @@ def ours(server, photos, spec, seeds):
         job = server.finish(job["id"])
         accuracies.append(job["latest"]["accuracy"])
         seconds.append(job["progress"]["elapsed_seconds"])
+        print(f"    seed {seed}: {accuracies[-1]:.4f}, {seconds[-1]:.0f} s", flush=True)
     return show("thaw", accuracies, seconds)
 
 

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "engine/train/step.h"
-#include "engine/train/validate.h"
 
 /* `step` counts from 1. */
 static enum status loss_is_nan(const struct training *t, const char *which, int64_t step,
@@ -29,7 +28,7 @@ static enum status train_step(struct training *t, struct err *err)
     const struct recipe_stage *stage = training_stage(t);
     double began = clock_seconds(), loss, rates[ZOO_MAX_GROUPS];
     enum status status =
-        step_gradients(&t->stage, &t->run, t->at.stage, t->at.total_steps, &loss, err);
+        stage_gradients(&t->stage, &t->run, t->at.stage, t->at.total_steps, &loss, err);
     if (status != OK)
         return status;
     if (!isfinite(loss))
@@ -61,22 +60,16 @@ static bool not_cancelled(void *context)
 static enum status validate_epoch(struct training *t, struct err *err)
 {
     struct evaluation evaluation = {0};
-    if (t->stage.valid) {
+    if (t->stage.validates) {
         double began = clock_seconds();
-        struct pass pass = {.plan = t->stage.valid_plan,
-                            .batches = t->stage.valid,
-                            .loss = &t->stage.loss,
-                            .classes = t->run.classes,
-                            .threshold = t->run.recipe.threshold,
-                            .go_on = not_cancelled,
-                            .context = t};
-        enum status status = validate(&pass, &evaluation, err);
+        struct stage_asked asked = {not_cancelled, t};
+        enum status status = stage_validate(&t->stage, &t->run, &asked, &evaluation, err);
         if (status != OK)
             return status;
         events_validated(&t->events, t->at.stage, clock_seconds() - began);
     }
     t->at.latest = scores_from(&t->at.loss, &evaluation);
-    if (t->stage.valid && !isfinite(t->at.latest.valid_loss))
+    if (t->stage.validates && !isfinite(t->at.latest.valid_loss))
         return loss_is_nan(t, "The validation loss", t->at.step, err);
     const struct param *wrong = graph_find_not_finite(t->run.graph);
     if (!wrong)
@@ -90,9 +83,9 @@ void epoch_begin_loading(struct training *t)
 {
     const struct recipe_stage *stage = training_stage(t);
     if (t->at.step < stage->schedule.steps)
-        batches_begin(t->stage.train, (uint32_t)t->at.stage,
-                      (uint32_t)(t->at.step / stage->steps_per_epoch),
-                      t->at.step % stage->steps_per_epoch);
+        stage_begin(&t->stage, (uint32_t)t->at.stage,
+                    (uint32_t)(t->at.step / stage->steps_per_epoch),
+                    t->at.step % stage->steps_per_epoch);
 }
 
 static enum status follow(struct training *t, const struct verdict *verdict, struct err *err)

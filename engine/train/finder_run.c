@@ -22,12 +22,12 @@ static enum status sweep_step(struct training *t, struct finder *finder, bool *m
     double rates[ZOO_MAX_GROUPS], loss;
     int64_t in_epoch = finder->n % stage->steps_per_epoch, summed = 0;
     if (in_epoch == 0)
-        batches_begin(t->stage.train, (uint32_t)(STAGE_OF_SWEEP + t->at.stage),
-                      (uint32_t)(finder->n / stage->steps_per_epoch), 0);
+        stage_begin(&t->stage, (uint32_t)(STAGE_OF_SWEEP + t->at.stage),
+                    (uint32_t)(finder->n / stage->steps_per_epoch), 0);
     for (int i = 0; i < t->run.graph->n_groups; i++)
         rates[i] = finder_rate(finder);
     enum status status =
-        step_gradients(&t->stage, &t->run, t->at.stage, DRAWS_OF_SWEEP + finder->n, &loss, err);
+        stage_gradients(&t->stage, &t->run, t->at.stage, DRAWS_OF_SWEEP + finder->n, &loss, err);
     if (status != OK)
         return status;
     *more = finder_add(finder, loss);

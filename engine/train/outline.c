@@ -44,12 +44,12 @@ static void add_groups(struct json *json, const struct recipe *recipe,
 {
     const struct stage_plans plans = stage_plans(recipe, stage, graph, false);
     struct json *groups = json_set_array(json, "groups");
-    for (int g = 0; g < recipe->net->n_groups; g++) {
+    for (int g = 0; g < stage->n_groups; g++) {
         int64_t all, trainable;
         count_parameters(graph, &plans.train, g, &all, &trainable);
         trains[g] = trainable > 0;
         struct json *group = json_add_object(groups);
-        json_set_string(group, "name", recipe->net->groups[g]);
+        json_set_string(group, "name", stage->groups[g]);
         json_set_bool(group, "frozen", g < stage->frozen_groups);
         json_set_integer(group, "parameters", all);
         json_set_integer(group, "trainable_parameters", trainable);
@@ -79,7 +79,7 @@ static void add_rows(struct json *json, const struct recipe *recipe,
     for (int64_t row = 0; row < rows; row++) {
         int64_t step = step_of(row, rows, stage->schedule.steps);
         json_add_number(steps, (double)step);
-        json_add(rates, rates_at(stage, recipe->net->n_groups, step, trains));
+        json_add(rates, rates_at(stage, stage->n_groups, step, trains));
         json_add_number(momentum, schedule_momentum(&stage->schedule, step));
     }
 }

@@ -34,9 +34,15 @@ enum recipe_task {
     TASK_PREDICT
 };
 
+/* What a stage trains: which learner (learner.h) it takes, and which network. */
+enum recipe_phase { PHASE_PICTURES, PHASE_LANGUAGE_MODEL, PHASE_CLASSIFIER, N_PHASES };
+
 struct recipe_stage {
     char name[64];
-    int64_t epochs; /* raised until there are min_steps */
+    enum recipe_phase phase;
+    int n_groups;                    /* layer groups of its network */
+    char groups[ZOO_MAX_GROUPS][24]; /* their names, lowest first */
+    int64_t epochs;                  /* raised until there are min_steps */
     int64_t asked_epochs, min_steps;
     int64_t steps_per_epoch;
     bool batch_auto;          /* "batch_size": "auto" */

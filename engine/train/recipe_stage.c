@@ -186,11 +186,19 @@ void recipe_augment(struct augment_options *augment, const struct json *json)
     augment->presize = (int)json_integer(json, "presize", augment->presize);
 }
 
+static int set_groups(const struct recipe *recipe, struct recipe_stage *stage)
+{
+    stage->n_groups = recipe->net->n_groups;
+    for (int g = 0; g < stage->n_groups; g++)
+        snprintf(stage->groups[g], sizeof stage->groups[g], "%s", recipe->net->groups[g]);
+    return stage->n_groups;
+}
+
 enum status recipe_stage_init(const struct recipe *recipe, struct recipe_stage *stage,
                               const struct json *json, const struct json *spec,
                               const struct pack *pack, const struct split *split, struct err *err)
 {
-    int n_groups = recipe->net->n_groups;
+    int n_groups = set_groups(recipe, stage);
     snprintf(stage->name, sizeof stage->name, "%s", json_string(json, "name", ""));
     stage->size = image_size(json, spec, recipe->net->size);
     stage->pause_after = strcmp(json_string(json, "then", ""), "pause") == 0;

@@ -1,29 +1,6 @@
 /* step.c -- see step.h. */
 #include "engine/train/step.h"
 
-#include <math.h>
-
-enum status step_gradients(struct stage *stage, const struct run *run, int64_t index, int64_t draw,
-                           double *loss, struct err *err)
-{
-    const struct recipe_stage *recipe = &run->recipe.stages[index];
-    struct plan *plan = stage->train_plan;
-    struct batch batch;
-    enum status status = batches_next(stage->train, &batch, err);
-    if (status != OK)
-        return status;
-    if (batch.count != recipe->batch)
-        return err_set(err, E_INTERNAL, "The loader gave %d items, not %lld.", batch.count,
-                       (long long)recipe->batch);
-    const float *soft = mix_batch(&stage->mix, &stage->loss, &batch, recipe->size, (uint64_t)draw,
-                                  plan_input(plan));
-    plan_forward(plan, run->recipe.seed, (uint64_t)draw);
-    *loss = loss_train(&stage->loss, plan_output(plan), &batch, soft, plan_output_gradient(plan));
-    if (isfinite(*loss))
-        plan_backward(plan);
-    return OK;
-}
-
 static enum status add_up(struct graph *graph, int64_t items, struct err *err)
 {
     enum status status = OK;

@@ -1,4 +1,4 @@
-/* step.h -- one batch: forward, loss, backward; and what the optimiser makes of the gradients.
+/* step.h -- what the optimiser makes of a batch's gradients (stage_gradients).
  *
  * With `accumulate` the gradients of several batches become one step: each batch's mean gradient
  * counts by its items, so the sum divided by all items is the gradient of one large batch (batch
@@ -11,14 +11,8 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/core/graph.h"
 #include "engine/train/optim.h"
-#include "engine/train/run.h"
-#include "engine/train/stage.h"
-
-/* The stage's next batch: its mean loss, and its gradients in the graph's parameters, unless the
- * loss is no number. `draw` names what dropout and mixing draw: another one for each batch. */
-enum status step_gradients(struct stage *stage, const struct run *run, int64_t index, int64_t draw,
-                           double *loss, struct err *err);
 
 /* The optimiser's part. `accumulated` counts the items summed so far; `last`: of the epoch. */
 struct step_update {

@@ -28,7 +28,7 @@ static enum status try_plans(struct training *t, struct err *err)
         if (status == OK) {
             char hex[SHA256_HEX], text[2 * SHA256_HEX];
             uint8_t bytes[SHA256_BYTES];
-            plan_hash(t->stage.train_plan, hex);
+            stage_hash(&t->stage, hex);
             snprintf(text, sizeof text, "%s%s", i ? t->plans[i - 1] : "", hex);
             sha256_bytes(text, strlen(text), bytes);
             digest_hex(bytes, sizeof bytes, t->plans[i]);

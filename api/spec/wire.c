@@ -44,7 +44,8 @@ struct wire_field {
 #define SCORES                                                                                     \
     {"train_loss", WIRE_NUMBER, NULLABLE, -MAX_FLOAT, MAX_FLOAT},                                  \
         {"valid_loss", WIRE_NUMBER, NULLABLE, -MAX_FLOAT, MAX_FLOAT},                              \
-        {"accuracy", WIRE_NUMBER, NULLABLE, 0, 1}, {"error_rate", WIRE_NUMBER, NULLABLE, 0, 1},
+        {"accuracy", WIRE_NUMBER, NULLABLE, 0, 1}, {"error_rate", WIRE_NUMBER, NULLABLE, 0, 1},    \
+        {"perplexity", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT},
 
 static const struct wire_field started[] = {
     {"threads", WIRE_INTEGER, NEEDED, 1, 65536},
@@ -70,6 +71,7 @@ static const struct wire_field stage[] = {
     {"frozen_groups", WIRE_INTEGER, NEEDED, 0, MAX_NUMBERS},
     {"trainable_parameters", WIRE_INTEGER, NEEDED, 0, MAX_INTEGER},
     {"size", WIRE_INTEGER, OPTIONAL, 1, MAX_STEPS},
+    {"phase", WIRE_NAME, OPTIONAL, 0, 0}, /* of jobs on texts */
     {"sample_fraction", WIRE_NUMBER, OPTIONAL, 0, 1},
     {"n_train", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
     {"n_valid", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
@@ -85,6 +87,8 @@ static const struct wire_field step[] = {
     {"learning_rates", WIRE_NUMBERS, NEEDED, 0, MAX_FLOAT},
     {"momentum", WIRE_NUMBER, NULLABLE, 0, 1},
     {"examples_per_second", WIRE_NUMBER, NULLABLE, 0, MAX_FLOAT},
+    {"tokens_per_second", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT}, /* of language models */
+    {"perplexity", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT},
     {"eta_seconds", WIRE_NUMBER, NULLABLE, 0, MAX_FLOAT},
     {"peak_memory_bytes", WIRE_INTEGER, NULLABLE, 0, MAX_INTEGER},
 };
@@ -129,6 +133,7 @@ static const struct wire_field result[] = {
     {"valid_loss", WIRE_NUMBER, OPTIONAL, -MAX_FLOAT, MAX_FLOAT},
     {"accuracy", WIRE_NUMBER, OPTIONAL, 0, 1},
     {"error_rate", WIRE_NUMBER, OPTIONAL, 0, 1},
+    {"perplexity", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT},
 };
 static const struct wire_field error[] = {
     {"status", WIRE_NAME, NEEDED, 0, 0},      {"code", WIRE_TEXT, OPTIONAL, 0, MAX_NAME},
@@ -160,7 +165,7 @@ static const struct wire_type {
 
 bool wire_slot_is_valid(const char *slot)
 {
-    static const char *const fixed[] = {"best", "resume-a", "resume-b", "final"};
+    static const char *const fixed[] = {"best", "resume-a", "resume-b", "final", "language-model"};
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         if (!strcmp(slot, fixed[i]))
             return true;

@@ -73,7 +73,10 @@ void events_stage(struct events *events, int64_t index, const struct feature_cac
     json_set_integer(header, "groups", events->graph->n_groups);
     json_set_integer(header, "frozen_groups", stage->frozen_groups);
     json_set_integer(header, "trainable_parameters", trainable_parameters(events->graph));
-    json_set_integer(header, "size", stage->size);
+    if (stage->phase == PHASE_PICTURES)
+        json_set_integer(header, "size", stage->size);
+    else
+        json_set_string(header, "phase", recipe_phase_name(stage->phase));
     json_set_number(header, "sample_fraction", stage->sample.fraction);
     json_set_integer(header, "n_train", stage->n_train);
     json_set_integer(header, "n_valid", stage->n_valid);
@@ -88,6 +91,8 @@ void events_stage(struct events *events, int64_t index, const struct feature_cac
 /* What a step of a stage costs, in units that compare stages. */
 static double step_cost(const struct recipe_stage *stage)
 {
+    if (stage->phase != PHASE_PICTURES)
+        return stage->frozen_groups == 0 ? UNFROZEN_COST : 1;
     double pixels = (double)(stage->batch * stage->size * stage->size);
     if (stage->cached)
         return pixels * CACHED_COST;
@@ -154,6 +159,11 @@ void events_step(struct events *events, const struct position *at, double second
     json_set_number(header, "train_loss", smooth_loss_value(&at->loss));
     set_rates(header, events, at);
     json_set_number(header, "examples_per_second", (double)stage->batch / events->step_seconds);
+    if (stage->phase == PHASE_LANGUAGE_MODEL) {
+        json_set_number(header, "tokens_per_second",
+                        (double)(stage->batch * stage->seq_len) / events->step_seconds);
+        json_set_number(header, "perplexity", exp(smooth_loss_value(&at->loss)));
+    }
     json_set_number(header, "eta_seconds", eta_seconds(events, at));
     json_set_integer(header, "peak_memory_bytes", events_peak_memory());
     send(events, header);

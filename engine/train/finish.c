@@ -32,10 +32,13 @@ enum status finish_stage(struct training *t, struct err *err)
 {
     const struct recipe_stage *next = training_stage(t) + 1;
     bool last = t->at.stage + 1 == t->run.recipe.n_stages, is_best;
-    if (!last && !next->fresh)
+    bool carries = !last && next->phase != t->run.phase; /* a language model is done */
+    if (!last && !next->fresh && !carries)
         return OK;
     struct report_run report = report_of(t);
     enum status status = take_model(t, &is_best, err);
+    if (status == OK && carries && t->run.phase == PHASE_LANGUAGE_MODEL)
+        status = training_write_slot(t, SLOT_LANGUAGE_MODEL, NULL, err);
     return status == OK ? report_run_stage(&report, t->at.stage, err) : status;
 }
 

@@ -23,7 +23,7 @@ double smooth_loss_value(const struct smooth_loss *loss)
 
 struct scores scores_unknown(void)
 {
-    return (struct scores){NAN, NAN, NAN, NAN};
+    return (struct scores){NAN, NAN, NAN, NAN, NAN};
 }
 
 struct scores scores_from(const struct smooth_loss *train, const struct evaluation *valid)
@@ -35,6 +35,8 @@ struct scores scores_from(const struct smooth_loss *train, const struct evaluati
         scores.valid_loss = loss_sum_mean(&valid->loss);
         scores.accuracy = (double)valid->correct / rows;
         scores.error_rate = (double)(valid->rows - valid->correct) / rows;
+        if (valid->of_words)
+            scores.perplexity = exp(scores.valid_loss);
     }
     return scores;
 }
@@ -43,11 +45,13 @@ static const struct metric {
     const char *name;
     size_t offset;
     bool more_is_better;
+    bool of_words; /* said where it is known alone */
 } metrics[] = {
-    {"train_loss", offsetof(struct scores, train_loss), false},
-    {"valid_loss", offsetof(struct scores, valid_loss), false},
-    {"accuracy", offsetof(struct scores, accuracy), true},
-    {"error_rate", offsetof(struct scores, error_rate), false},
+    {"train_loss", offsetof(struct scores, train_loss), false, false},
+    {"valid_loss", offsetof(struct scores, valid_loss), false, false},
+    {"accuracy", offsetof(struct scores, accuracy), true, false},
+    {"error_rate", offsetof(struct scores, error_rate), false, false},
+    {"perplexity", offsetof(struct scores, perplexity), false, true},
 };
 
 static const struct metric *find_metric(const char *name)
@@ -71,8 +75,11 @@ static double value_of(const struct scores *scores, const struct metric *metric)
 
 void scores_set(const struct scores *scores, struct json *object)
 {
-    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
-        json_set_number(object, metrics[i].name, value_of(scores, &metrics[i]));
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
+        double value = value_of(scores, &metrics[i]);
+        if (!metrics[i].of_words || !isnan(value))
+            json_set_number(object, metrics[i].name, value);
+    }
 }
 
 struct scores scores_parse(const struct json *object)

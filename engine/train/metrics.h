@@ -22,17 +22,20 @@ double smooth_loss_value(const struct smooth_loss *loss); /* NaN before the firs
 struct evaluation {
     struct loss_sum loss;
     int64_t correct, rows;
+    bool of_words; /* of a language model: rows are words, and exp(loss) is a perplexity */
 };
 
 /* What an epoch ends with. NaN = not known (no validation items). */
 struct scores {
     double train_loss, valid_loss, accuracy, error_rate;
+    double perplexity; /* of language models alone */
 };
 
 struct scores scores_unknown(void); /* all NaN */
 struct scores scores_from(const struct smooth_loss *train, const struct evaluation *valid);
 
-/* As fields of an event (NaN becomes null), and back. */
+/* As fields of an event (NaN becomes null; perplexity is there for language models alone), and
+ * back. */
 void scores_set(const struct scores *scores, struct json *object);
 struct scores scores_parse(const struct json *object);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/core/plan.h"
+#include "engine/train/text_pass.h"
 
 static enum status open_both(const struct model_pass *pass, struct loader **loader,
                              struct plan **plan, struct err *err)
@@ -33,6 +34,8 @@ enum status model_pass_run(const struct model_pass *pass,
                                                const float *logits, struct err *err),
                            void *taker, struct err *err)
 {
+    if (pass->text)
+        return text_pass_run(pass, take, taker, err);
     struct loader *loader = NULL;
     struct plan *plan = NULL;
     struct batch batch = {0};

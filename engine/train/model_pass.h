@@ -12,6 +12,8 @@
 #include "engine/core/graph.h"
 #include "engine/data/loader.h"
 
+struct text_pass;
+
 struct model_pass {
     struct graph *graph; /* all borrowed */
     const struct pack *pack;
@@ -20,7 +22,8 @@ struct model_pass {
     int size, batch, threads;
     int views; /* augmented copies that follow each item's row (loader.h); 0: none */
     struct augment_options augment;
-    uint64_t seed; /* names their draws */
+    uint64_t seed;                /* names their draws */
+    const struct text_pass *text; /* of texts (text_pass.h); else NULL */
 
     /* Called after each batch, with the batches done so far and in all; false: stop. May be NULL.
      */

@@ -9,6 +9,8 @@
 static const char *const tasks[] = {
     [TASK_CLASSIFICATION] = "image_classification",
     [TASK_MULTILABEL] = "image_multilabel",
+    [TASK_TEXT_CLASSIFICATION] = "text_classification",
+    [TASK_LANGUAGE_MODEL] = "language_model",
     [TASK_LR_FIND] = "lr_find",
     [TASK_EVALUATE] = "evaluate",
     [TASK_PREDICT] = "predict",
@@ -81,7 +83,7 @@ static bool body_has_norm(const struct zoo_net *net)
 static enum status parse_cache(struct recipe *recipe, const struct json *spec, struct err *err)
 {
     const struct json *cache = json_get(spec, "feature_cache");
-    if (json_type(cache) != JSON_OBJECT)
+    if (json_type(cache) != JSON_OBJECT || !recipe->net)
         return OK;
     recipe->cache_views = (int)json_integer(cache, "views", 1);
     if (!recipe->frozen_norm_trains || !body_has_norm(recipe->net))
@@ -118,7 +120,7 @@ static void parse_loss(struct recipe *recipe, const struct json *spec, const str
 static enum status check_loss(const struct recipe *recipe, const struct pack *pack, struct err *err)
 {
     struct loss loss;
-    if (!pack)
+    if (!pack || recipe->task == TASK_LANGUAGE_MODEL)
         return OK;
     enum status status = loss_init(&loss, &recipe->loss, pack, NULL, 0, err);
     if (status == OK)
@@ -189,10 +191,10 @@ static enum status parse_stages(struct recipe *recipe, const struct json *spec,
     return OK;
 }
 
-enum status recipe_init(struct recipe *recipe, const struct json *spec, const struct zoo_net *net,
-                        const struct pack *pack, const struct split *split, struct err *err)
+/* `recipe` knows its network, or its texts. */
+static enum status init(struct recipe *recipe, const struct json *spec, const struct pack *pack,
+                        const struct split *split, struct err *err)
 {
-    *recipe = (struct recipe){.net = net};
     enum status status = parse_task(recipe, spec, err);
     if (status == OK) {
         parse_network(recipe, spec);
@@ -211,6 +213,21 @@ enum status recipe_init(struct recipe *recipe, const struct json *spec, const st
     if (status != OK)
         recipe_deinit(recipe);
     return status;
+}
+
+enum status recipe_init(struct recipe *recipe, const struct json *spec, const struct zoo_net *net,
+                        const struct pack *pack, const struct split *split, struct err *err)
+{
+    *recipe = (struct recipe){.net = net};
+    return init(recipe, spec, pack, split, err);
+}
+
+enum status recipe_init_texts(struct recipe *recipe, const struct json *spec,
+                              const struct recipe_texts *texts, const struct pack *pack,
+                              const struct split *split, struct err *err)
+{
+    *recipe = (struct recipe){.texts = texts};
+    return init(recipe, spec, pack, split, err);
 }
 
 void recipe_deinit(struct recipe *recipe)

@@ -29,6 +29,8 @@
 enum recipe_task {
     TASK_CLASSIFICATION,
     TASK_MULTILABEL,
+    TASK_TEXT_CLASSIFICATION,
+    TASK_LANGUAGE_MODEL,
     TASK_LR_FIND,
     TASK_EVALUATE,
     TASK_PREDICT
@@ -45,11 +47,15 @@ struct recipe_stage {
     int64_t epochs;                  /* raised until there are min_steps */
     int64_t asked_epochs, min_steps;
     int64_t steps_per_epoch;
-    bool batch_auto;          /* "batch_size": "auto" */
-    int64_t batch;            /* what the spec asked for, lowered to what there is to train on */
-    int64_t size;             /* image side */
-    int64_t n_train, n_valid; /* items of its sample */
-    bool sampled;             /* on a part of the data: recipe_split */
+    bool batch_auto;            /* "batch_size": "auto" */
+    int64_t batch;              /* what the spec asked for, lowered to what there is to train on */
+    int64_t size;               /* image side */
+    int64_t n_train, n_valid;   /* items of its sample */
+    int64_t words, valid_words; /* of a language model: in its texts */
+    int64_t seq_len;            /* and steps of a batch */
+    int64_t valid_rows;         /* and rows of its validation, where the texts are short */
+    int64_t longest;            /* words of a classifier's longest text */
+    bool sampled;               /* on a part of the data: recipe_split */
     struct sample_options sample;
     int frozen_groups;
     bool lr_auto;                     /* max_rates is for the finder to say: recipe_set_rate */
@@ -69,11 +75,28 @@ struct recipe_watch {
     double min_delta;
 };
 
+/* What the stages of a job on texts ask about the texts. */
+struct recipe_counts {
+    int64_t n_train, n_valid, words, valid_words;
+};
+
+struct text_options;
+
+struct recipe_texts {
+    const struct text_options *options; /* borrowed */
+    int64_t longest;                    /* words of the classifier's longest text */
+    /* The texts of a stage of the language model. */
+    enum status (*count)(void *context, const struct recipe_stage *stage,
+                         struct recipe_counts *counts, struct err *err);
+    void *context;
+};
+
 struct recipe {
     enum recipe_task task;
-    const struct zoo_net *net;
-    enum recipe_form form; /* the optimiser's */
-    enum zoo_head head;    /* what a new head is like */
+    const struct zoo_net *net;        /* of pictures, else NULL */
+    const struct recipe_texts *texts; /* of texts, else NULL; borrowed */
+    enum recipe_form form;            /* the optimiser's */
+    enum zoo_head head;               /* what a new head is like */
     uint64_t seed;
 
     bool frozen_norm_trains;  /* "frozen_batchnorm": "train" */
@@ -107,6 +130,10 @@ struct recipe {
  * with a pointer into the spec when a stage cannot run. */
 enum status recipe_init(struct recipe *recipe, const struct json *spec, const struct zoo_net *net,
                         const struct pack *pack, const struct split *split, struct err *err);
+/* The same of a job on texts. */
+enum status recipe_init_texts(struct recipe *recipe, const struct json *spec,
+                              const struct recipe_texts *texts, const struct pack *pack,
+                              const struct split *split, struct err *err);
 void recipe_deinit(struct recipe *recipe);
 
 /* The items of a stage: its sample of `all`, or a copy. Owned by the caller. */
@@ -116,6 +143,9 @@ enum status recipe_split(const struct recipe *recipe, const struct recipe_stage 
 
 /* What the rate finder found, for a stage with lr_auto: the head's rate; a tenth of it below. */
 void recipe_set_rate(struct recipe_stage *stage, int n_groups, double rate);
+
+/* "language_model", "classifier"; NULL for pictures. */
+const char *recipe_phase_name(enum recipe_phase phase);
 
 /* The rate of each layer group at a step of a stage. */
 void recipe_rates(const struct recipe_stage *stage, int n_groups, int64_t step, double *rates);

@@ -3,10 +3,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/train/bptt.h"
 #include "engine/train/recipe.h"
+#include "engine/train/text_options.h"
 
 #define DEFAULT_BATCH       64
 #define AUTO_STEPS_AN_EPOCH 20
+#define LEAST_WORDS         32 /* of a language model's texts */
 
 int64_t recipe_auto_batch(int64_t n_train)
 {
@@ -14,6 +17,14 @@ int64_t recipe_auto_batch(int64_t n_train)
     while (batch < RECIPE_LARGEST_AUTO && 2 * batch * AUTO_STEPS_AN_EPOCH <= n_train)
         batch *= 2;
     return batch;
+}
+
+static const char *const phases[N_PHASES] = {
+    [PHASE_LANGUAGE_MODEL] = "language_model", [PHASE_CLASSIFIER] = "classifier"};
+
+const char *recipe_phase_name(enum recipe_phase phase)
+{
+    return phases[phase];
 }
 
 /* A stage's own value where it has one, else the job's. */
@@ -76,13 +87,31 @@ enum status recipe_split(const struct recipe *recipe, const struct recipe_stage 
     return split_sample(pack, all, &stage->sample, recipe->seed, split, err);
 }
 
+static enum status count_texts(const struct recipe *recipe, struct recipe_stage *stage,
+                               struct err *err)
+{
+    struct recipe_counts counts;
+    enum status status = recipe->texts->count(recipe->texts->context, stage, &counts, err);
+    if (status != OK)
+        return status;
+    stage->n_train = counts.n_train;
+    stage->n_valid = counts.valid_words > 1 ? counts.n_valid : 0;
+    stage->words = counts.words;
+    stage->seq_len = recipe->texts->options->seq_len;
+    stage->valid_words = counts.valid_words;
+    return OK;
+}
+
 static enum status count_items(const struct recipe *recipe, struct recipe_stage *stage,
                                const struct json *json, const struct json *spec,
                                const struct pack *pack, const struct split *all, struct err *err)
 {
     parse_sample(stage, own_or_jobs(json, spec, "sample"));
+    if (stage->phase == PHASE_LANGUAGE_MODEL)
+        return count_texts(recipe, stage, err);
     stage->n_train = all->n_train;
     stage->n_valid = all->n_valid;
+    stage->longest = recipe->texts ? recipe->texts->longest : 0;
     if (!stage->sampled)
         return OK;
     struct split split;
@@ -102,7 +131,11 @@ static enum status count_items(const struct recipe *recipe, struct recipe_stage 
 /* Of a batch: its steps an epoch, and the epochs that take min_steps. */
 static enum status count_steps(struct recipe_stage *stage, struct err *err)
 {
-    stage->steps_per_epoch = stage->n_train / stage->batch;
+    stage->steps_per_epoch = stage->phase == PHASE_LANGUAGE_MODEL
+                                 ? bptt_count(stage->words, stage->batch, stage->seq_len)
+                                 : stage->n_train / stage->batch;
+    stage->valid_rows =
+        stage->batch < stage->valid_words - 1 ? stage->batch : stage->valid_words - 1;
     int64_t needed = (stage->min_steps + stage->steps_per_epoch - 1) / stage->steps_per_epoch;
     if (needed > RECIPE_MAX_EPOCHS)
         return err_at(err, E_INVALID, "/min_steps",
@@ -122,15 +155,34 @@ enum status recipe_lower_batch(struct recipe_stage *stage, int64_t most, struct 
     return count_steps(stage, err);
 }
 
+/* Rows of a language model: texts of few words in all have fewer, so that there are some steps. */
+static enum status parse_rows(struct recipe_stage *stage, const struct json *batch, struct err *err)
+{
+    int64_t words = stage->words, most = words / 4;
+    if (words < LEAST_WORDS)
+        return err_set(err, E_INVALID,
+                       "The texts that the language model would learn from have %lld words in "
+                       "all: at least %d are needed.",
+                       (long long)words, LEAST_WORDS);
+    int64_t rows = RECIPE_SMALLEST_AUTO;
+    while (rows < RECIPE_LARGEST_AUTO && 2 * rows * stage->seq_len * AUTO_STEPS_AN_EPOCH <= words)
+        rows *= 2;
+    stage->batch = stage->batch_auto ? rows : (int64_t)json_as_number(batch, DEFAULT_BATCH);
+    stage->batch = stage->batch < most ? stage->batch : most;
+    return count_steps(stage, err);
+}
+
 static enum status parse_steps(struct recipe_stage *stage, const struct json *json,
                                const struct json *batch, struct err *err)
 {
     stage->batch_auto = json_type(batch) == JSON_STRING;
+    stage->asked_epochs = json_integer(json, "epochs", 1);
+    stage->min_steps = json_integer(json, "min_steps", 0);
+    if (stage->phase == PHASE_LANGUAGE_MODEL)
+        return parse_rows(stage, batch, err);
     stage->batch = stage->batch_auto ? recipe_auto_batch(stage->n_train)
                                      : (int64_t)json_as_number(batch, DEFAULT_BATCH);
     stage->batch = stage->batch < stage->n_train ? stage->batch : stage->n_train;
-    stage->asked_epochs = json_integer(json, "epochs", 1);
-    stage->min_steps = json_integer(json, "min_steps", 0);
     if (stage->batch < 2)
         return err_at(err, E_INVALID, "/batch_size",
                       "A batch of one item cannot train batch norm: use a batch_size of 2 or "
@@ -186,8 +238,20 @@ void recipe_augment(struct augment_options *augment, const struct json *json)
     augment->presize = (int)json_integer(json, "presize", augment->presize);
 }
 
+static enum recipe_phase phase_of(const struct recipe *recipe, const struct json *json)
+{
+    if (!recipe->texts)
+        return PHASE_PICTURES;
+    bool language = strcmp(json_string(json, "phase", ""), phases[PHASE_LANGUAGE_MODEL]) == 0;
+    return language ? PHASE_LANGUAGE_MODEL : PHASE_CLASSIFIER;
+}
+
 static int set_groups(const struct recipe *recipe, struct recipe_stage *stage)
 {
+    if (recipe->texts) {
+        stage->n_groups = text_options_groups(recipe->texts->options, stage->phase, stage->groups);
+        return stage->n_groups;
+    }
     stage->n_groups = recipe->net->n_groups;
     for (int g = 0; g < stage->n_groups; g++)
         snprintf(stage->groups[g], sizeof stage->groups[g], "%s", recipe->net->groups[g]);
@@ -198,9 +262,10 @@ enum status recipe_stage_init(const struct recipe *recipe, struct recipe_stage *
                               const struct json *json, const struct json *spec,
                               const struct pack *pack, const struct split *split, struct err *err)
 {
+    stage->phase = phase_of(recipe, json);
     int n_groups = set_groups(recipe, stage);
     snprintf(stage->name, sizeof stage->name, "%s", json_string(json, "name", ""));
-    stage->size = image_size(json, spec, recipe->net->size);
+    stage->size = image_size(json, spec, recipe->net ? recipe->net->size : 0);
     stage->pause_after = strcmp(json_string(json, "then", ""), "pause") == 0;
     stage->fresh = json_bool(json, "fresh", false);
     recipe_augment(&stage->augment, own_or_jobs(json, spec, "augment"));

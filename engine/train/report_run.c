@@ -6,10 +6,14 @@
 #include "engine/data/split.h"
 #include "engine/train/curve.h"
 #include "engine/train/report_pass.h"
+#include "engine/train/text_pass.h"
+#include "engine/train/text_run.h"
 
 static const char *task_name(const struct recipe *recipe)
 {
-    return recipe->task == TASK_MULTILABEL ? "image_multilabel" : "image_classification";
+    return recipe->texts                     ? "text_classification"
+           : recipe->task == TASK_MULTILABEL ? "image_multilabel"
+                                             : "image_classification";
 }
 
 static const struct recipe_stage *last_stage(const struct recipe *recipe)
@@ -42,10 +46,16 @@ void report_run_warnings(const struct run *run, struct warnings *warnings)
                      recipe->net->name);
 }
 
+/* `text` is filled in for texts. */
 static struct model_pass pass_of(const struct report_run *report, const struct recipe_stage *stage,
-                                 const struct split *split)
+                                 const struct split *split, struct text_pass *text)
 {
+    const struct text_run *words = report->run->text;
+    if (words)
+        *text =
+            (struct text_pass){words->corpus, text_run_chunks(&words->options, stage, PLAN_INFER)};
     return (struct model_pass){
+        .text = words ? text : NULL,
         .graph = report->run->graph,
         .pack = report->run->pack,
         .items = split->valid,
@@ -126,7 +136,8 @@ static enum status save_answers(const struct report_run *report, const struct re
                                 struct err *err)
 {
     struct answers answers = {.run = report->run};
-    struct model_pass pass = pass_of(report, stage, split);
+    struct text_pass text;
+    struct model_pass pass = pass_of(report, stage, split, &text);
     enum status status = curve_bits_init(&answers.bits, split->n_valid, err);
     if (status == OK)
         status = model_pass_run(&pass, take, &answers, err);
@@ -184,7 +195,8 @@ static enum status run_final(const struct report_run *report, const struct split
         .threshold = run->recipe.threshold,
         .tta = run->recipe.tta,
     };
-    struct model_pass pass = pass_of(report, last_stage(&run->recipe), split);
+    struct text_pass text;
+    struct model_pass pass = pass_of(report, last_stage(&run->recipe), split, &text);
     struct warnings before, warnings;
     struct run_report_scores scores;
     report_run_warnings(run, &before);
@@ -203,6 +215,8 @@ enum status report_run_final(const struct report_run *report, struct err *err)
 {
     const struct run *run = report->run;
     struct split split = {0};
+    if (run->recipe.task == TASK_LANGUAGE_MODEL)
+        return OK; /* it tells no classes: its epochs say what it is worth */
     enum status status =
         recipe_split(&run->recipe, last_stage(&run->recipe), run->pack, &run->split, &split, err);
     if (status == OK && split.n_valid > 0)

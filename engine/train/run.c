@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "engine/format/weights_digest.h"
+#include "engine/train/text_run.h"
 #include "engine/zoo/zoo.h"
 
 #define HEAD_PREFIX "head."
@@ -33,20 +34,30 @@ static void close_start(struct run_start *start)
     model_info_deinit(&start->info);
 }
 
+static bool is_text(const struct json *spec)
+{
+    return json_type(json_get(spec, "text")) == JSON_OBJECT;
+}
+
+static bool is_language_model(const struct json *spec)
+{
+    return strcmp(json_string(spec, "task", ""), "language_model") == 0;
+}
+
 static enum status open_data(const struct trainer_options *options, struct run *run,
                              struct err *err)
 {
     const struct json *spec = options->spec;
     enum status status = pack_open(options->pack, options->index, &run->pack, err);
     if (status == OK)
-        status = pack_want_text(run->pack, false, err);
-    if (status == OK)
+        status = pack_want_text(run->pack, is_text(spec), err);
+    if (status == OK && !is_language_model(spec))
         status = split_make(run->pack, json_number(spec, "valid_fraction", .2),
                             (uint64_t)json_integer(spec, "split_seed", 0), &run->split, err);
     if (status != OK)
         return status;
     run->classes = pack_n_classes(run->pack);
-    if (run->classes < 2)
+    if (run->classes < 2 && !is_language_model(spec))
         return err_set(err, E_INVALID,
                        "The data set has %lld class(es): a classifier needs two or more.",
                        (long long)run->classes);
@@ -116,6 +127,9 @@ static enum status check_start(const struct run *run, struct err *err)
 enum status run_restart(struct run *run, struct err *err)
 {
     const struct run_start *start = &run->start;
+    if (run->text)
+        return text_run_start(run->text, run->graph, start->open ? &start->source : NULL,
+                              start->with_head && run->phase == PHASE_CLASSIFIER, err);
     if (!start->open) {
         zoo_init(run->graph, start->head, run->recipe.seed);
         return OK;
@@ -140,6 +154,90 @@ static enum status build_graph(struct run *run, const struct json *spec, struct 
         zoo_build(net, &(struct zoo_options){.head = start->head, .classes = run->classes});
     enum status status = check_start(run, err);
     return status == OK ? run_restart(run, err) : status;
+}
+
+/* --- Texts --- */
+
+void run_build(struct run *run, enum recipe_phase phase, struct graph **carried)
+{
+    struct awd_lstm_options network = text_options_network(
+        &run->text->options, phase, vocab_n_words(run->text->vocab), run->classes);
+    struct json *lineage = run->info.lineage;
+    run->info.lineage = NULL;
+    model_info_deinit(&run->info);
+    run->info = text_run_info(run->text, phase, run->pack);
+    run->info.lineage = lineage;
+    if (carried)
+        *carried = run->graph;
+    else
+        graph_free(run->graph);
+    run->graph = awd_lstm_build(&network);
+    run->phase = phase;
+}
+
+void run_carry(struct run *run, const struct graph *language_model)
+{
+    text_run_carry(run->text, language_model, run->graph);
+}
+
+static enum status check_text_start(const struct run_start *start, struct err *err)
+{
+    if (!start->open || model_info_is_text(&start->info))
+        return OK;
+    return err_at(
+        err, E_INVALID, "/model",
+        "The model is of %s, which is for pictures: a job on texts starts from a language "
+        "model, or from nothing with \"model\": null.",
+        start->info.architecture);
+}
+
+static bool keeps_text_head(const struct run *run, const struct json *spec)
+{
+    const struct run_start *start = &run->start;
+    struct model_info own = text_run_info(run->text, PHASE_CLASSIFIER, run->pack);
+    bool keeps = start->open && strcmp(json_string(spec, "head", "auto"), "auto") == 0 &&
+                 strcmp(start->info.head, own.head) == 0 &&
+                 json_equal(start->info.classes, own.classes);
+    model_info_deinit(&own);
+    return keeps;
+}
+
+static enum status open_text(const struct trainer_options *options, struct run *run,
+                             struct err *err)
+{
+    struct text_run_options wanted = {
+        .spec = options->spec,
+        .start = run->start.open ? &run->start.info : NULL,
+        .pack = run->pack,
+        .split = is_language_model(options->spec) ? NULL : &run->split,
+        .folder = options->folder,
+        .go_on = options->go_on,
+        .context = options->context,
+    };
+    enum status status = check_text_start(&run->start, err);
+    if (status == OK)
+        status = text_run_open(&wanted, &run->text, err);
+    if (status != OK)
+        return status;
+    run->texts = text_run_recipe(run->text);
+    status =
+        recipe_init_texts(&run->recipe, options->spec, &run->texts, run->pack, &run->split, err);
+    if (status != OK)
+        return status;
+    run->start.with_head = run->classes >= 2 && keeps_text_head(run, options->spec);
+    run_build(run, run->recipe.n_stages > 0 ? run->recipe.stages[0].phase : PHASE_CLASSIFIER, NULL);
+    run->info.lineage = lineage(&run->start, options->spec);
+    return run_restart(run, err);
+}
+
+static enum status open_pictures(const struct trainer_options *options, struct run *run,
+                                 struct err *err)
+{
+    const struct zoo_net *net = NULL;
+    enum status status = find_net(options->spec, &run->start, &net, err);
+    if (status == OK)
+        status = recipe_init(&run->recipe, options->spec, net, run->pack, &run->split, err);
+    return status == OK ? build_graph(run, options->spec, err) : status;
 }
 
 static enum status index_sha256(const char *path, char hex[SHA256_HEX], struct err *err)
@@ -196,17 +294,13 @@ static enum status name_run(struct run *run, const struct trainer_options *optio
 
 enum status run_open(const struct trainer_options *options, struct run *run, struct err *err)
 {
-    const struct zoo_net *net = NULL;
     *run = (struct run){0};
     enum status status = open_start(&run->start, options->weights, err);
     if (status == OK)
         status = open_data(options, run, err);
     if (status == OK)
-        status = find_net(options->spec, &run->start, &net, err);
-    if (status == OK)
-        status = recipe_init(&run->recipe, options->spec, net, run->pack, &run->split, err);
-    if (status == OK)
-        status = build_graph(run, options->spec, err);
+        status = is_text(options->spec) ? open_text(options, run, err)
+                                        : open_pictures(options, run, err);
     if (status == OK)
         status = name_run(run, options, err);
     if (status != OK)
@@ -218,6 +312,7 @@ void run_close(struct run *run)
 {
     recipe_deinit(&run->recipe);
     graph_free(run->graph);
+    text_run_close(run->text);
     split_deinit(&run->split);
     pack_close(run->pack);
     model_info_deinit(&run->info);

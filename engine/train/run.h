@@ -26,13 +26,18 @@ struct run_start {
     enum zoo_head head; /* the network's, new or kept */
 };
 
+struct text_run;
+
 struct run {
-    struct pack *pack;      /* owned */
-    struct split split;     /* owned: of all data; a stage's sample is a part of it */
-    struct graph *graph;    /* owned */
-    struct recipe recipe;   /* owned */
-    struct model_info info; /* owned: what checkpoints say they are */
-    struct run_start start; /* owned */
+    struct pack *pack;   /* owned */
+    struct split split;  /* owned: of all data; a stage's sample is a part of it */
+    struct graph *graph; /* owned; the present phase's */
+    enum recipe_phase phase;
+    struct text_run *text;     /* owned; of texts, else NULL */
+    struct recipe_texts texts; /* what the recipe asks it */
+    struct recipe recipe;      /* owned */
+    struct model_info info;    /* owned: what checkpoints say they are */
+    struct run_start start;    /* owned */
     int64_t classes;
     char index_sha256[SHA256_HEX];    /* of the pack's index: names the data */
     char sha256[SHA256_HEX];          /* of spec without stages, data and starting weights */
@@ -43,6 +48,12 @@ struct run {
  * cannot be trained on. On failure there is nothing to close. */
 enum status run_open(const struct trainer_options *options, struct run *run, struct err *err);
 void run_close(struct run *run);
+
+/* The network of a phase in the place of the present one; its parameters have no values yet. With
+ * `carried` the old graph is handed over to the caller, for run_carry. */
+void run_build(struct run *run, enum recipe_phase phase, struct graph **carried);
+/* The present network, a classifier, takes up what the language model's has learnt. */
+void run_carry(struct run *run, const struct graph *language_model);
 
 /* Every parameter as it was when the run was opened, a new head drawn again from the seed. */
 enum status run_restart(struct run *run, struct err *err);

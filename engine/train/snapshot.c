@@ -14,7 +14,8 @@
 #define KEY_STAGES   "thaw_stages"   /* its digest of the stages begun */
 #define KEY_POSITION "thaw_position" /* JSON text of the position */
 
-#define DIGEST_NAME "~sha256" /* behind all names of parameters: the last tensor */
+#define DIGEST_NAME  "~sha256"  /* behind all names of parameters: the last tensor */
+#define CARRIED_NAME "~carried" /* before it: what is carried from step to step */
 
 static const char *const resume_slots[] = {"resume-a", "resume-b"};
 static const char *const part_suffixes[] = {[PARAM_VALUE] = "",
@@ -41,7 +42,8 @@ enum status snapshot_write(const char *folder, const char *slot, const struct gr
 /* --- resume files: writing -------------------------------------------------------------------- */
 
 struct tensor {
-    const struct param *param; /* NULL: the digest */
+    const struct param *param; /* NULL: the digest, or */
+    const struct snapshot_carried *carried;
     enum param_part part;
     char name[128];
 };
@@ -67,6 +69,12 @@ static void fill_tensor(void *context, size_t item, float *plain)
 {
     const struct writing *writing = context;
     const struct tensor *tensor = &writing->tensors[item];
+    if (tensor->carried) {
+        memcpy(plain, tensor->carried->floats, tensor->carried->n * sizeof *plain);
+        sha256_update(writing->digest, tensor->name, strlen(tensor->name) + 1);
+        sha256_update(writing->digest, plain, tensor->carried->n * sizeof *plain);
+        return;
+    }
     if (!tensor->param) {
         uint8_t bytes[SHA256_BYTES];
         sha256_finish(writing->digest, bytes);
@@ -79,7 +87,8 @@ static void fill_tensor(void *context, size_t item, float *plain)
 }
 
 /* Every value, what the optimiser keeps of what trains, and the digest. Returns how many. */
-static size_t list_tensors(const struct graph *graph, bool with_sums, struct tensor *tensors)
+static size_t list_tensors(const struct graph *graph, bool with_sums,
+                           const struct snapshot_carried *carried, struct tensor *tensors)
 {
     size_t n = 0;
     for (int i = 0; i < graph->n_params; i++) {
@@ -95,21 +104,29 @@ static size_t list_tensors(const struct graph *graph, bool with_sums, struct ten
             n++;
         }
     }
+    if (carried && carried->n > 0) {
+        tensors[n].carried = carried;
+        snprintf(tensors[n++].name, sizeof tensors[n].name, "%s", CARRIED_NAME);
+    }
     snprintf(tensors[n].name, sizeof tensors[n].name, "%s", DIGEST_NAME);
     return n + 1;
 }
 
 static enum status write_tensors(const char *path, const struct graph *graph, bool with_sums,
+                                 const struct snapshot_carried *carried,
                                  const struct json *metadata, struct err *err)
 {
-    size_t most = (size_t)graph->n_params * ARRAY_LEN(saved_parts) + 1;
+    size_t most = (size_t)graph->n_params * ARRAY_LEN(saved_parts) + 2;
+    int64_t carried_dims[] = {carried ? (int64_t)carried->n : 0};
     struct tensor *tensors = mem_alloc(most * sizeof *tensors);
     struct safetensors_item *items = mem_alloc(most * sizeof *items);
     struct writing writing = {tensors, sha256_new()};
-    size_t n = list_tensors(graph, with_sums, tensors);
+    size_t n = list_tensors(graph, with_sums, carried, tensors);
     for (size_t i = 0; i + 1 < n; i++)
-        items[i] = (struct safetensors_item){tensors[i].name, tensors[i].param->n_dims,
-                                             tensors[i].param->dims};
+        items[i] = tensors[i].carried
+                       ? (struct safetensors_item){CARRIED_NAME, 1, carried_dims}
+                       : (struct safetensors_item){tensors[i].name, tensors[i].param->n_dims,
+                                                   tensors[i].param->dims};
     items[n - 1] = (struct safetensors_item){DIGEST_NAME, 1, digest_dims};
     struct safetensors_content content = {.metadata = metadata,
                                           .items = items,
@@ -136,7 +153,8 @@ enum status snapshot_write_resume(const char *folder, const struct graph *graph,
     json_set_string(metadata, KEY_RUN, run->sha256);
     json_set_string(metadata, KEY_STAGES, run->stages[position->stage]);
     json_set_string(metadata, KEY_POSITION, text);
-    enum status status = write_tensors(path, graph, position->accumulated > 0, metadata, err);
+    enum status status =
+        write_tensors(path, graph, position->accumulated > 0, run->carried, metadata, err);
     json_free(metadata);
     mem_free(text);
     mem_free(path);
@@ -204,7 +222,7 @@ static enum status check_digest(const struct tensor_source *source, struct err *
 }
 
 static enum status check_candidate(struct candidate *candidate, const struct snapshot_run *run,
-                                   const struct graph *graph, struct err *err)
+                                   struct graph *graph, struct err *err)
 {
     const struct json *metadata = candidate->source.metadata;
     const struct position *at = &candidate->position;
@@ -216,12 +234,14 @@ static enum status check_candidate(struct candidate *candidate, const struct sna
     if (status == OK && (at->stage >= run->n_stages || strcmp(json_string(metadata, KEY_STAGES, ""),
                                                               run->stages[at->stage]) != 0))
         status = err_set(err, E_INVALID, "it belongs to another run, which had other stages.");
+    if (status == OK && run->find_graph)
+        status = run->find_graph(run->context, at->stage, &graph, err);
     return status == OK ? check_tensors(&candidate->source, graph, err) : status;
 }
 
 /* Opens a slot's file if it is there, whole and of this run. */
 static void open_candidate(struct candidate *candidate, const char *folder,
-                           const struct snapshot_run *run, const struct graph *graph,
+                           const struct snapshot_run *run, struct graph *graph,
                            char warning[SNAPSHOT_WARNING])
 {
     struct err err = {0};
@@ -272,6 +292,17 @@ static enum status load_candidate(const struct candidate *candidate, struct grap
     return OK;
 }
 
+static void read_carried(const struct candidate *candidate, struct snapshot_carried *carried)
+{
+    const struct tensor_view *view = tensor_source_find(&candidate->source, CARRIED_NAME);
+    if (!view || !carried)
+        return;
+    mem_free(carried->floats);
+    carried->n = view->n_elements;
+    carried->floats = mem_alloc((carried->n + 1) * sizeof *carried->floats);
+    tensor_read(view, carried->floats);
+}
+
 enum status snapshot_resume(const char *folder, const struct snapshot_run *run, struct graph *graph,
                             struct position *position, bool *found, char warning[SNAPSHOT_WARNING],
                             struct err *err)
@@ -288,8 +319,11 @@ enum status snapshot_resume(const char *folder, const struct snapshot_run *run, 
             (!newest || candidates[i].position.generation > newest->position.generation))
             newest = &candidates[i];
     }
-    if (newest) {
+    if (newest && run->find_graph)
+        status = run->find_graph(run->context, newest->position.stage, &graph, err);
+    if (newest && status == OK) {
         status = load_candidate(newest, graph, err);
+        read_carried(newest, run->carried);
         *position = newest->position;
         *found = status == OK;
     }

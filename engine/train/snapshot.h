@@ -19,9 +19,17 @@
 #include "engine/format/model_file.h"
 #include "engine/train/position.h"
 
+#define SLOT_LANGUAGE_MODEL "language-model" /* what a classifier of texts stands on */
+
 /* FOLDER/SLOT.safetensors: weights and statistics. hex (may be NULL): weights_sha256. */
 enum status snapshot_write(const char *folder, const char *slot, const struct graph *graph,
                            const struct model_info *info, char hex[SHA256_HEX], struct err *err);
+
+/* What the next step depends on beside weights and position (stage_carried_floats). */
+struct snapshot_carried {
+    float *floats; /* owned; NULL: nothing */
+    size_t n;
+};
 
 /* What names a run: its file is no other run's to go on with. Stages that have not begun when a
  * file is written may be changed before the run goes on. */
@@ -29,6 +37,11 @@ struct snapshot_run {
     const char *sha256;               /* of spec without stages, data, starting weights */
     const char (*stages)[SHA256_HEX]; /* (n_stages): [k] of the stages 0..k */
     int n_stages;
+    struct snapshot_carried *carried; /* written, and read; borrowed; NULL: there is none */
+    /* The graph of a stage, where a run has more than one: made for snapshot_resume. May be NULL.
+     */
+    enum status (*find_graph)(void *context, int64_t stage, struct graph **graph, struct err *err);
+    void *context;
 };
 
 /* FOLDER/resume-a or resume-b in turn: everything; *slot is the name. Raises the generation. */

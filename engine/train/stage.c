@@ -7,6 +7,8 @@ static const struct learner *learner_of(enum recipe_phase phase)
 {
     static const struct learner *const learners[] = {
         [PHASE_PICTURES] = &learner_image,
+        [PHASE_LANGUAGE_MODEL] = &learner_language,
+        [PHASE_CLASSIFIER] = &learner_text_classifier,
     };
     return learners[phase];
 }

@@ -33,7 +33,7 @@ struct stage {
     struct mix mix;                       /* owned */
     struct feature_cache *cache;          /* owned; NULL: not cached */
     struct batches *train, *valid;        /* owned; valid NULL likewise */
-    struct text_stage *text;              /* owned; of learners on texts */
+    void *own;                            /* owned: what the learner keeps besides */
 };
 
 /* Plans of the stage number `index` of the run's recipe, to be cached or not. After a failure the

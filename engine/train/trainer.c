@@ -17,13 +17,32 @@
 
 /* --- before the first step --- */
 
+/* Another phase's network for a moment; the first one's is kept. */
+static void look_at_phase(struct training *t, struct graph *first, enum recipe_phase firsts,
+                          enum recipe_phase phase)
+{
+    struct graph *before = NULL;
+    if (phase == t->run.phase)
+        return;
+    run_build(&t->run, phase, &before);
+    if (before != first)
+        graph_free(before);
+    if (phase != firsts)
+        return;
+    graph_free(t->run.graph);
+    t->run.graph = first;
+}
+
 /* Makes every stage's plans once, in order, before the first step: what does not fit memory is
  * known at once, the plans' digest names how this run computes, and parameters take the layouts
  * that the first stage wants, in a resumed run as in an uninterrupted one. */
 static enum status try_plans(struct training *t, struct err *err)
 {
     enum status status = OK;
+    struct graph *first = t->run.graph;
+    enum recipe_phase phase = t->run.phase;
     for (int i = 0; status == OK && i < t->run.recipe.n_stages; i++) {
+        look_at_phase(t, first, phase, t->run.recipe.stages[i].phase);
         status = stage_open_plans(&t->stage, &t->run, i, t->run.recipe.stages[i].cached, err);
         if (status == OK) {
             char hex[SHA256_HEX], text[2 * SHA256_HEX];
@@ -35,6 +54,53 @@ static enum status try_plans(struct training *t, struct err *err)
         }
         stage_close(&t->stage);
     }
+    look_at_phase(t, first, phase, phase);
+    return status;
+}
+
+/* --- phases: the network changes within a run ------------------------------------------------- */
+
+/* Plans of all the phase's stages, once, in order: as try_plans made them. */
+static enum status plan_phase(struct training *t, struct err *err)
+{
+    enum status status = OK;
+    for (int i = 0; status == OK && i < t->run.recipe.n_stages; i++) {
+        if (t->run.recipe.stages[i].phase != t->run.phase)
+            continue;
+        status = stage_open_plans(&t->stage, &t->run, i, false, err);
+        stage_close(&t->stage);
+    }
+    t->events.graph = t->run.graph;
+    return status;
+}
+
+/* The present stage's network in the place of the one before. A classifier takes up the language
+ * model's encoder; a stage that starts afresh takes the starting weights (begin_stage). */
+static enum status change_phase(struct training *t, struct err *err)
+{
+    const struct recipe_stage *stage = training_stage(t);
+    struct graph *before = NULL;
+    if (stage->phase == t->run.phase)
+        return OK;
+    run_build(&t->run, stage->phase, &before);
+    enum status status = plan_phase(t, err);
+    if (status == OK && !stage->fresh)
+        run_carry(&t->run, before);
+    graph_free(before);
+    shadow_deinit(&t->best);
+    return status;
+}
+
+/* For a resume file of a stage: its network. */
+static enum status find_graph(void *context, int64_t stage, struct graph **graph, struct err *err)
+{
+    struct training *t = context;
+    enum status status = OK;
+    if (t->run.recipe.stages[stage].phase != t->run.phase) {
+        run_build(&t->run, t->run.recipe.stages[stage].phase, NULL);
+        status = plan_phase(t, err);
+    }
+    *graph = t->run.graph;
     return status;
 }
 
@@ -52,7 +118,7 @@ static bool fill_goes_on(void *context, int64_t done, int64_t all)
 /* Whether two stages validate on the same items: only then can their scores be compared. */
 static bool validate_alike(const struct recipe_stage *a, const struct recipe_stage *b)
 {
-    return !b->fresh && a->n_valid == b->n_valid;
+    return !b->fresh && a->n_valid == b->n_valid && a->phase == b->phase;
 }
 
 /* Nothing of the stage was trained yet. */
@@ -86,8 +152,12 @@ static enum status open_stage(struct training *t, struct err *err)
                                     .go_on = fill_goes_on,
                                     .context = t,
                                     .warning = warning};
-    t->run.info.image_size = (int)stage->size;
-    enum status status = stage_open_plans(&t->stage, &t->run, t->at.stage, stage->cached, err);
+    enum status status = change_phase(t, err);
+    if (status != OK)
+        return status;
+    if (!t->run.text)
+        t->run.info.image_size = (int)stage->size;
+    status = stage_open_plans(&t->stage, &t->run, t->at.stage, stage->cached, err);
     if (status == OK && t->at.step == 0)
         status = begin_stage(t, err);
     if (status == OK && t->stage.why_not)
@@ -183,8 +253,11 @@ static enum status run_stage(struct training *t, struct err *err)
     if (t->at.stage_ended)
         return OK; /* resumed from the file that its end wrote */
     enum status status = ready_stage(t, err);
-    if (status == OK && !t->paused)
+    if (status == OK && !t->paused) {
         epoch_begin_loading(t);
+        if (t->at.step > 0 && t->carried.n == stage_carried_floats(&t->stage))
+            stage_write_carried(&t->stage, t->carried.floats);
+    }
     while (status == OK && !t->paused && !t->at.stage_ended)
         status = epoch_run(t, err);
     if (status == OK && !t->paused)
@@ -236,8 +309,9 @@ static void warn_if_computed_differently(struct training *t)
 static enum status resume(struct training *t, bool *found, struct err *err)
 {
     char warning[SNAPSHOT_WARNING];
-    struct snapshot_run run = {t->run.sha256, (const char(*)[SHA256_HEX])t->run.stage_sha256,
-                               t->run.recipe.n_stages};
+    struct snapshot_run run = training_snapshot_run(t);
+    run.find_graph = t->run.text ? find_graph : NULL;
+    run.context = t;
     enum status status =
         snapshot_resume(t->options->folder, &run, t->run.graph, &t->at, found, warning, err);
     if (status != OK)
@@ -346,6 +420,7 @@ enum status trainer_run(const struct trainer_options *options, const struct trai
         run_close(&t->run);
     }
     shadow_deinit(&t->best);
+    mem_free(t->carried.floats);
     mem_free(t);
     return status;
 }

@@ -30,6 +30,9 @@ struct trainer_options {
     const char *folder;  /* checkpoints go here, and are resumed from here */
     int threads;         /* of the kernels; 0: as many as there are processors */
     int loader_threads;  /* that decode pictures, whatever the result; 0: as many as `threads` */
+    /* Asked while texts are read, before the run has started; false stops it. NULL: nobody. */
+    bool (*go_on)(void *context, int64_t done, int64_t all);
+    void *context;
 };
 
 /* OK: the run is finished, or paused as asked or as the recipe wishes; the last header sent was

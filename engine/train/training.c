@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define WORTH         100. /* a write waits until training took so many times as long */
 #define LEAST_SECONDS 30.  /* between two writes within an epoch */
@@ -13,6 +14,14 @@
 const struct recipe_stage *training_stage(const struct training *t)
 {
     return &t->run.recipe.stages[t->at.stage];
+}
+
+struct snapshot_run training_snapshot_run(struct training *t)
+{
+    return (struct snapshot_run){.sha256 = t->run.sha256,
+                                 .stages = (const char(*)[SHA256_HEX])t->run.stage_sha256,
+                                 .n_stages = t->run.recipe.n_stages,
+                                 .carried = &t->carried};
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -53,16 +62,25 @@ static enum status write_best(struct training *t, struct err *err)
     return status;
 }
 
+/* Of a stage that is open; between two stages nothing is carried. */
+static void take_carried(struct training *t)
+{
+    t->carried.n = stage_carried_floats(&t->stage);
+    mem_free(t->carried.floats);
+    t->carried.floats = mem_alloc((t->carried.n + 1) * sizeof *t->carried.floats);
+    stage_read_carried(&t->stage, t->carried.floats);
+}
+
 enum status training_write_resume(struct training *t, struct err *err)
 {
     const char *slot;
-    struct snapshot_run run = {t->run.sha256, (const char(*)[SHA256_HEX])t->run.stage_sha256,
-                               t->run.recipe.n_stages};
+    struct snapshot_run run = training_snapshot_run(t);
     double began = clock_seconds();
     enum status status = write_best(t, err);
     t->at.optim_steps = t->optim.steps;
     t->at.seconds = t->seconds_before + began - t->began;
     memcpy(t->at.plans, t->plans[t->at.stage], sizeof t->at.plans);
+    take_carried(t);
     if (status == OK)
         status = snapshot_write_resume(t->options->folder, t->run.graph, &t->run.info, &t->at, &run,
                                        &slot, err);

@@ -30,6 +30,7 @@ struct training {
     struct optim optim;
     struct stage stage;                            /* owned: the present one's plans and batches */
     char plans[RECIPE_MAX_STAGES + 1][SHA256_HEX]; /* [k]: of the plans of stages 0..k */
+    struct snapshot_carried carried;               /* owned: as a resume file had it, or has it */
 
     struct shadow best; /* owned: the best epoch's weights, while best_waits */
     bool best_waits;    /* to be written */
@@ -44,6 +45,9 @@ struct training {
 };
 
 const struct recipe_stage *training_stage(const struct training *t);
+
+/* The run as its resume files name it. */
+struct snapshot_run training_snapshot_run(struct training *t);
 
 /* Asks for requests; answers are given between steps. */
 void training_poll(struct training *t);

@@ -46,7 +46,8 @@ static enum status run(struct report *report, const struct json *document, struc
         .folder = json_string(document, "out", NULL),
         .threads = threads,
     };
-    bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
+    bool random = strcmp(json_string(spec, "weights", ""), "random") == 0 ||
+                  json_type(json_get(spec, "model")) == JSON_NULL;
     struct trainer_hooks hooks = {
         .context = report, .started = started, .send = send, .poll = poll_requests};
     if (status == OK && !options.weights && !random)

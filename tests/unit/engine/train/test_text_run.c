@@ -1,0 +1,149 @@
+/* Jobs on texts, from nothing to a classifier: phases, what they hand on, the same bits always. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "engine/format/model_file.h"
+#include "tests/unit/engine/train/text_fixture.h"
+
+#define BOTH                                                                                       \
+    "{'task':'text_classification'," TINY_TEXT ",'batch_size':8,'stages':["                        \
+    TEXT_STAGE("lm", "language_model", "0", "4", "0.02") ","                                       \
+    TEXT_STAGE("head", "classifier", "-1", "2", "0.02") ","                                        \
+    TEXT_STAGE("all", "classifier", "0", "4", "{'slice':[0.005,0.02]}") "]}"
+
+#define LANGUAGE                                                                                   \
+    "{'task':'language_model'," TINY_TEXT ",'batch_size':4,'stages':["                             \
+    TEXT_STAGE("lm", "language_model", "0", "6", "0.02") "]}"
+
+static double epoch_score(const struct fixture *f, int n, const char *name)
+{
+    struct json *event = fixture_event(f, "epoch", n);
+    assert_non_null(event);
+    double value = json_number(event, name, -1);
+    json_free(event);
+    return value;
+}
+
+static void the_language_model_learns_and_the_classifier_stands_on_it(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    fixture_run_anew(f, BOTH, hex);
+    assert_int_equal(fixture_count(f, "epoch"), 10);
+    double first = epoch_score(f, 0, "perplexity"), last = epoch_score(f, 3, "perplexity");
+    assert_true(last > 1 && last < .75 * first);
+    assert_true(epoch_score(f, 3, "accuracy") > .3);
+    assert_true(epoch_score(f, 9, "accuracy") > .8);
+    assert_true(epoch_score(f, 9, "perplexity") == -1); /* it is the language model's alone */
+    char *path = fixture_path(f, "language-model");
+    assert_int_equal(access(path, R_OK), 0);
+    mem_free(path);
+}
+
+/* What each model file says it is, and whose encoder it has. */
+static struct model_info open_info(const struct fixture *f, const char *slot, float *first)
+{
+    struct tensor_source source;
+    struct model_info info;
+    struct err err = {0};
+    char *path = fixture_path(f, slot);
+    if (model_file_open(path, &source, &info, &err) != OK)
+        fail_msg("%s: %s", slot, err.detail);
+    const struct tensor_view *view = tensor_source_find(&source, "encoder.weight");
+    assert_non_null(view);
+    float *all = mem_alloc(view->n_elements * sizeof *all);
+    tensor_read(view, all);
+    *first = all[0];
+    mem_free(all);
+    tensor_source_close(&source);
+    mem_free(path);
+    return info;
+}
+
+static void both_models_say_what_they_are(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    float rows[3];
+    fixture_run_anew(f, BOTH, hex);
+    struct model_info lm = open_info(f, "language-model", &rows[0]);
+    struct model_info head = open_info(f, "stage-2", &rows[1]);
+    struct model_info final = open_info(f, "final", &rows[2]);
+    assert_string_equal(lm.head, MODEL_HEAD_DECODER);
+    assert_string_equal(final.head, MODEL_HEAD_POOLING);
+    assert_null(lm.classes);
+    assert_int_equal(json_len(final.classes), 2);
+    assert_int_equal(json_len(lm.text.vocabulary), json_len(final.text.vocabulary));
+    assert_int_equal(json_len(lm.text.vocabulary) % 8, 0);
+    assert_int_equal(final.text.seq_len, 8);
+    assert_true(rows[0] == rows[1]); /* the encoder was frozen */
+    assert_true(rows[1] != rows[2]); /* and then was not */
+    model_info_deinit(&lm);
+    model_info_deinit(&head);
+    model_info_deinit(&final);
+}
+
+static void the_same_run_gives_the_same_weights(void **state)
+{
+    struct fixture *f = *state;
+    char one[65], two[65], other[65];
+    fixture_run_anew(f, BOTH, one);
+    fixture_run_anew(f, BOTH, two);
+    assert_string_equal(one, two);
+    fixture_run_anew(f, LANGUAGE, one);
+    fixture_run_anew(f, LANGUAGE, two);
+    assert_string_equal(one, two);
+    f->threads = 2;
+    fixture_run_anew(f, LANGUAGE, other);
+    f->threads = 1;
+    assert_int_equal(strlen(other), 64);
+}
+
+/* Paused and gone on with after every `every` steps. */
+static void resume_often(struct fixture *f, const char *spec, int every, char hex[65])
+{
+    fixture_new_run(f);
+    for (int i = 0; i < 1000; i++) {
+        buf_clear(&f->events);
+        f->request = TRAINER_PAUSE;
+        f->request_at = every;
+        fixture_run_ok(f, spec, NULL);
+        f->request_at = 0;
+        if (fixture_count(f, "result") > 0)
+            break;
+    }
+    fixture_result(f, hex);
+}
+
+static void a_resumed_run_has_the_same_weights(void **state)
+{
+    static const int intervals[] = {3, 7, 11};
+    struct fixture *f = *state;
+    char whole[65], resumed[65];
+    fixture_run_anew(f, BOTH, whole);
+    for (size_t i = 0; i < ARRAY_LEN(intervals); i++) {
+        resume_often(f, BOTH, intervals[i], resumed);
+        assert_string_equal(resumed, whole);
+    }
+    fixture_run_anew(f, LANGUAGE, whole);
+    resume_often(f, LANGUAGE, 4, resumed);
+    assert_string_equal(resumed, whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_language_model_learns_and_the_classifier_stands_on_it),
+        cmocka_unit_test(both_models_say_what_they_are),
+        cmocka_unit_test(the_same_run_gives_the_same_weights),
+        cmocka_unit_test(a_resumed_run_has_the_same_weights),
+    };
+    return cmocka_run_group_tests(tests, text_fixture_set_up, text_fixture_tear_down);
+}

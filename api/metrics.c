@@ -6,13 +6,21 @@
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/render.h"
+#include "api/spec/jobspec.h"
 #include "base/clock.h"
 
 #define READ_ROWS 1000
 #define MAX_TEXT  (16u << 20)
 
 /* What of an epoch's event is a metric, and the CSV's columns after stage and epoch. */
-static const char *const metric_names[] = {"train_loss", "valid_loss", "accuracy", "error_rate"};
+static const char *const metric_names[] = {"train_loss", "valid_loss", "accuracy", "error_rate",
+                                           "perplexity"};
+
+/* The last one is of jobs on texts alone: null in their classifiers' epochs. */
+static size_t count_metrics(const struct json *spec)
+{
+    return ARRAY_LEN(metric_names) - !jobspec_is_text(spec);
+}
 
 static const char *stage_name(const struct json *spec, int64_t index)
 {
@@ -40,7 +48,7 @@ static struct json *render_epoch(const struct event_row *event, const struct jso
     json_set_string(row, "stage", stage_name(spec, stage_index));
     copy_number(row, data, "stage_index", "stage_index");
     copy_number(row, data, "epoch", "epoch");
-    for (size_t i = 0; i < ARRAY_LEN(metric_names); i++)
+    for (size_t i = 0; i < count_metrics(spec); i++)
         copy_number(row, data, metric_names[i], metric_names[i]);
     copy_number(row, data, "seconds", "time");
     clock_format(event->time_ms, time);
@@ -62,6 +70,7 @@ static bool comes_before(const struct json *a, const struct json *b)
 struct history {
     struct json **rows; /* owned, as is each */
     size_t n, capacity;
+    size_t n_metrics; /* of each row */
 };
 
 static void history_add(struct history *history, struct json *row)
@@ -90,6 +99,7 @@ static enum status read_history(struct app *app, const struct job_row *job, stru
     struct json *spec = NULL;
     enum status status = OK;
     json_parse(job->spec, strlen(job->spec), &spec, NULL);
+    history->n_metrics = count_metrics(spec);
     while (!status && list.has_more) {
         struct arena arena;
         arena_init(&arena);
@@ -115,7 +125,7 @@ static void put_csv_number(struct buf *out, const struct json *row, const char *
 static void put_csv(struct buf *out, const struct history *history)
 {
     buf_puts(out, "stage,epoch");
-    for (size_t i = 0; i < ARRAY_LEN(metric_names); i++)
+    for (size_t i = 0; i < history->n_metrics; i++)
         buf_printf(out, ",%s", metric_names[i]);
     buf_puts(out, ",time\n");
     for (size_t i = 0; i < history->n; i++) {
@@ -124,7 +134,7 @@ static void put_csv(struct buf *out, const struct history *history)
         /* A spreadsheet would take such a cell for a formula. */
         buf_printf(out, strchr("=+-@", *stage) && *stage ? "'%s" : "%s", stage);
         put_csv_number(out, row, "epoch");
-        for (size_t k = 0; k < ARRAY_LEN(metric_names); k++)
+        for (size_t k = 0; k < history->n_metrics; k++)
             put_csv_number(out, row, metric_names[k]);
         put_csv_number(out, row, "time");
         buf_puts(out, "\n");

@@ -111,7 +111,7 @@ struct json *render_job(const struct job_row *row, int64_t queue_position)
     json_set_string(object, "name", row->name);
     set_column(object, "metadata", row->metadata);
     json_set_string(object, "dataset", row->dataset);
-    json_set_string(object, "model", row->model);
+    json_set_string(object, "model", *row->model ? row->model : NULL);
     set_column(object, "progress", row->progress);
     set_column(object, "latest", row->latest);
     set_column(object, "best", row->best);

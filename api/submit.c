@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "store/datasets.h"
 
+#define TEXT_ARCHITECTURE "awd-lstm" /* of language models from nothing */
+
 /* A name inside a body that is unknown is 422, not 404. */
 static enum status as_invalid(struct err *err, const char *pointer)
 {
@@ -93,6 +95,10 @@ static enum status find_start(struct store *store, const struct json *spec, stru
                               struct start *start, struct err *err)
 {
     const char *name = json_string(spec, "model", "");
+    if (json_type(json_get(spec, "model")) == JSON_NULL) {
+        *start = (struct start){"", NULL, TEXT_ARCHITECTURE, "text"};
+        return OK;
+    }
     bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
     bool checkpoint = strncmp(name, "ckpt_", 5) == 0;
     if (checkpoint && random)
@@ -117,7 +123,8 @@ static void fill_row(struct job_row *row, struct json *spec, const struct start 
 {
     char id[40];
     id_new("job_", id);
-    json_set_string(spec, "model", start->name);
+    if (*start->name)
+        json_set_string(spec, "model", start->name);
     const struct json *metadata = json_get(spec, "metadata");
     *row = (struct job_row){
         .id = arena_strdup(arena, id),
@@ -132,6 +139,33 @@ static void fill_row(struct job_row *row, struct json *spec, const struct start 
     };
 }
 
+/* What the spec leaves open about the kind of data, the dataset decides, where it is ready. */
+static enum status resolve(struct store *store, const struct json *spec, struct arena *arena,
+                           struct json **resolved, struct err *err)
+{
+    struct dataset_row row;
+    struct err ignored;
+    const char *id = json_string(spec, "dataset", "");
+    struct json *copy = json_copy(spec);
+    if (json_type(copy) == JSON_OBJECT && dataset_get(store, id, arena, &row, &ignored) == OK &&
+        row.status == DATASET_READY)
+        jobspec_set_kind(copy, strcmp(row.kind, "text") == 0);
+    enum status status = jobspec_resolve(copy, resolved, err);
+    json_free(copy);
+    return status;
+}
+
+static enum status check_kind(const struct json *spec, const char *kind, struct err *err)
+{
+    bool text = jobspec_is_text(spec);
+    if (text == (strcmp(kind, "text") == 0))
+        return OK;
+    return err_at(err, E_INVALID, "/dataset",
+                  "The dataset holds %ss, but this job is on %s (its task is %s): name another "
+                  "dataset, or leave the task out.",
+                  kind, text ? "texts" : "pictures", json_string(spec, "task", ""));
+}
+
 enum status submit_prepare(struct store *store, const struct json *spec, struct arena *arena,
                            struct submission *submission, struct err *err)
 {
@@ -139,12 +173,14 @@ enum status submit_prepare(struct store *store, const struct json *spec, struct 
     struct start start = {0};
     const char *kind = NULL;
     *submission = (struct submission){0};
-    enum status status = jobspec_resolve(spec, &resolved, err);
+    enum status status = resolve(store, spec, arena, &resolved, err);
     if (!status)
         status = check_dataset(store, json_string(resolved, "dataset", ""), arena,
                                &submission->dataset_ready, &kind, err);
     if (!status)
         status = find_start(store, resolved, arena, &start, err);
+    if (!status && kind)
+        status = check_kind(resolved, kind, err);
     if (!status && kind && start.kind && strcmp(kind, start.kind) != 0)
         status = err_at(err, E_INVALID, "/dataset",
                         "The dataset holds %ss, and the model %s is for %ss: name a dataset or a "

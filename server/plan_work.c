@@ -41,9 +41,9 @@ struct member {
 };
 
 /* The known members of the right type; others stay behind. */
-static struct json *known_part(const struct json *object, const struct member *members, size_t n)
+static void add_known(struct json *part, const struct json *object, const struct member *members,
+                      size_t n)
 {
-    struct json *part = json_new_object();
     for (size_t i = 0; i < n; i++) {
         const struct json *value = json_get(object, members[i].name);
         if (value && json_type(value) == members[i].type)
@@ -51,6 +51,12 @@ static struct json *known_part(const struct json *object, const struct member *m
         else
             json_set_null(part, members[i].name);
     }
+}
+
+static struct json *known_part(const struct json *object, const struct member *members, size_t n)
+{
+    struct json *part = json_new_object();
+    add_known(part, object, members, n);
     return part;
 }
 
@@ -64,6 +70,7 @@ static enum status check_result(const struct json *given, struct json **result, 
         {"groups", JSON_ARRAY},         {"step", JSON_ARRAY},
         {"learning_rates", JSON_ARRAY}, {"momentum", JSON_ARRAY},
     };
+    static const struct member text_members[] = {{"phase", JSON_STRING}};
     static const struct member estimate_members[] = {
         {"peak_memory_bytes", JSON_NUMBER},
         {"flops_per_step", JSON_ARRAY},
@@ -77,7 +84,12 @@ static enum status check_result(const struct json *given, struct json **result, 
     *result = json_new_object();
     struct json *known = json_set_array(*result, "stages");
     json_each(stage, stages)
-        json_add(known, known_part(stage, stage_members, ARRAY_LEN(stage_members)));
+    {
+        struct json *part = known_part(stage, stage_members, ARRAY_LEN(stage_members));
+        if (json_get(stage, "phase"))
+            add_known(part, stage, text_members, ARRAY_LEN(text_members));
+        json_add(known, part);
+    }
     json_set(
         *result, "estimate",
         known_part(json_get(given, "estimate"), estimate_members, ARRAY_LEN(estimate_members)));

@@ -26,11 +26,10 @@ static const char *const fields[] = {
 static const struct {
     const char *name;
     bool more_is_better;
+    bool of_words; /* of language models: there where it is known alone */
 } scores[] = {
-    {"train_loss", false},
-    {"valid_loss", false},
-    {"accuracy", true},
-    {"error_rate", false},
+    {"train_loss", false, false}, {"valid_loss", false, false}, {"accuracy", true, false},
+    {"error_rate", false, false}, {"perplexity", false, true},
 };
 
 static struct json *parse(const char *text)
@@ -76,7 +75,7 @@ struct json *progress_scores(const struct json *header)
         const struct json *value = json_get(header, scores[i].name);
         if (value)
             json_set(object, scores[i].name, json_copy(value));
-        else
+        else if (!scores[i].of_words)
             json_set_null(object, scores[i].name);
     }
     return object;
@@ -110,6 +109,9 @@ static double fraction(const struct progress *progress)
  * validation loss. */
 static bool is_better(const struct progress *progress, const struct json *candidate)
 {
+    /* A language model's scores and those of the classifier after it say different things. */
+    if (!json_get(candidate, "perplexity") != !json_get(progress->best, "perplexity"))
+        return true;
     const char *monitor =
         json_string(json_get(progress->spec, "save_best"), "monitor", "valid_loss");
     for (size_t i = 0; i < ARRAY_LEN(scores); i++) {

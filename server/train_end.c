@@ -123,6 +123,7 @@ static void collect_files(struct train *train)
     if (!train_makes_model(train))
         return;
     collect(train, &stored, "best");
+    collect(train, &stored, "language-model");
     train_add_file(train, "final", NULL, true);
 }
 

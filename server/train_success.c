@@ -2,6 +2,7 @@
  * transaction with the last edge. */
 #include <string.h>
 
+#include "api/spec/jobspec.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "server/rerun.h"
@@ -39,7 +40,7 @@ static const char *group_names(struct train *train)
 /* What a success brings beside its model. */
 struct products {
     struct job_change change;
-    struct checkpoint_row checkpoints[TRAIN_MAX_STAGES + 2];
+    struct checkpoint_row checkpoints[TRAIN_MAX_STAGES + 3];
     struct artifact_row artifacts[16];
 };
 
@@ -57,6 +58,64 @@ static void collect_products(struct train *train, struct products *products)
             train_checkpoint_row(train, file, &train->arena,
                                  &products->checkpoints[change->n_checkpoints++]);
     }
+}
+
+/* --- Texts: the language model is a model of its own ------------------------------------------ */
+
+static bool is_language_model(const struct train *train)
+{
+    return strcmp(json_string(train->spec, "task", ""), "language_model") == 0;
+}
+
+/* A file that is in the store. */
+static const struct train_file *find_file(const struct train *train, const char *slot)
+{
+    for (const struct train_file *file = train->files; file; file = file->next)
+        if (!strcmp(file->slot, slot) && !file->status)
+            return file;
+    return NULL;
+}
+
+/* What the engine said of its network. */
+static const char *text_sizes(struct train *train)
+{
+    static const char *const names[] = {"vocabulary", "embedding", "hidden",   "layers",
+                                        "seq_len",    "max_len",   "backwards"};
+    struct json *sizes = json_new_object();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        json_set(sizes, names[i], json_copy(json_get(train->work.result, names[i])));
+    char *text = json_text(sizes);
+    const char *kept = arena_strdup(&train->arena, text);
+    mem_free(text);
+    json_free(sizes);
+    return kept;
+}
+
+/* Of the model that the job started from; NULL: from nothing, from a checkpoint, or it is gone. */
+static const char *lineage_of(struct train *train, const struct job_row *row)
+{
+    struct model_row start;
+    struct err ignored;
+    if (!*row->model ||
+        model_get(train->work.supervisor->store, row->model, &train->arena, &start, &ignored) != OK)
+        return NULL;
+    return model_lineage_after(&start, &train->arena);
+}
+
+/* What the classifier `model` stands on; without a file it is not inserted. */
+static struct model_row language_model_row(struct train *train, const struct model_row *model,
+                                           const char *id, const struct train_file *file)
+{
+    struct model_row row = *model;
+    row.id = arena_strdup(&train->arena, id);
+    row.name = arena_printf(&train->arena, "%s-language-model", model->name);
+    row.classes = NULL;
+    row.parameters = -1;
+    row.metrics = "{}";
+    row.weights_sha256 = NULL;
+    row.weights = file ? file->blob.sha256 : NULL;
+    row.bytes = file ? file->blob.bytes : -1;
+    return row;
 }
 
 enum status train_write_success(struct train *train, const struct job_row *row,
@@ -87,10 +146,24 @@ enum status train_write_success(struct train *train, const struct job_row *row,
         .bytes = final ? final->blob.bytes : 0,
         .weights_sha256 = sha256,
     };
+    struct model_row language_model = {0};
+    const struct train_file *language = find_file(train, "language-model");
+    bool text = jobspec_is_text(train->spec);
+    if (text) {
+        char other[40];
+        id_new("mdl_", other);
+        model.kind = "text";
+        model.classes = is_language_model(train) ? NULL : classes;
+        model.text = text_sizes(train);
+        model.lineage = lineage_of(train, row);
+        language_model = language_model_row(train, &model, other, language);
+    }
     struct products products = {.change = {.result_model = id, .weights_sha256 = sha256}};
     collect_products(train, &products);
     char *rerun = row->rerun_of ? rerun_compare(train->work.supervisor->store, row, sha256) : NULL;
     products.change.rerun = rerun;
+    if (final && language)
+        products.change.language_model = &language_model;
     if (final)
         products.change.model = &model;
     else

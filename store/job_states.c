@@ -180,6 +180,29 @@ static enum status update_row(struct sql *sql, const char *id, enum job_status f
     return status;
 }
 
+/* The language model first: the lineage of what stands on it ends with the name that it got. */
+static enum status write_models(struct store *store, struct sql *sql,
+                                const struct job_change *change, struct err *err)
+{
+    enum status status = OK;
+    struct arena arena;
+    arena_init(&arena);
+    struct model_row language_model, model = *change->model;
+    if (change->language_model) {
+        language_model = *change->language_model;
+        status = model_pick_name(sql, &language_model, &arena, err);
+        if (status == OK)
+            status = model_write(store, sql, &language_model, &arena, err);
+        model.lineage = model_lineage_after(&language_model, &arena);
+    }
+    if (status == OK)
+        status = model_pick_name(sql, &model, &arena, err);
+    if (status == OK)
+        status = model_write(store, sql, &model, &arena, err);
+    arena_deinit(&arena);
+    return status;
+}
+
 static enum status write_products(struct store *store, struct sql *sql,
                                   const struct job_change *change, struct err *err)
 {
@@ -188,16 +211,7 @@ static enum status write_products(struct store *store, struct sql *sql,
         status = checkpoint_write(sql, &change->checkpoints[i], err);
     for (size_t i = 0; status == OK && i < change->n_artifacts; i++)
         status = artifact_write(sql, &change->artifacts[i], err);
-    if (status || !change->model)
-        return status;
-    struct arena arena;
-    arena_init(&arena);
-    struct model_row model = *change->model;
-    status = model_pick_name(sql, &model, &arena, err);
-    if (status == OK)
-        status = model_write(store, sql, &model, &arena, err);
-    arena_deinit(&arena);
-    return status;
+    return status == OK && change->model ? write_models(store, sql, change, err) : status;
 }
 
 /* One edge, inside a transaction. The events come first: once the row is terminal, event_write

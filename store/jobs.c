@@ -60,13 +60,15 @@ static enum status check_dataset(struct sql *sql, const char *dataset, struct er
     return status;
 }
 
-/* The network behind a model's id or name, or behind a checkpoint's job. */
+/* The network behind a model's id or name, or behind a checkpoint's job; of a job from nothing, its
+ * own. */
 static const char architecture_sql[] =
     "UPDATE jobs SET architecture = coalesce("
     "(SELECT m.architecture FROM models m WHERE m.id = jobs.model),"
     "(SELECT m.architecture FROM models m WHERE m.name = jobs.model),"
     "(SELECT j.architecture FROM checkpoints c JOIN jobs j ON j.id = c.job"
-    " WHERE c.id = jobs.model)) WHERE id = ?1";
+    " WHERE c.id = jobs.model),"
+    "CASE jobs.model WHEN '' THEN jobs.architecture END) WHERE id = ?1";
 
 static enum status set_architecture(struct sql *sql, const struct job_row *row, struct err *err)
 {

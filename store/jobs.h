@@ -38,7 +38,7 @@ struct job_row {
     enum job_status status;
     const char *name, *spec /* JSON, resolved */, *metadata /* JSON */;
     const char *dataset;      /* its id, kept when the dataset is deleted */
-    const char *model;        /* as the spec names it */
+    const char *model;        /* as the spec names it; "": a language model from nothing */
     const char *architecture; /* of that model; the store fills it in at insertion */
     const char *weights;      /* blob it starts from; NULL: from random weights */
     int64_t priority;         /* the greater starts first */
@@ -95,6 +95,7 @@ struct job_change {
     const char *error, *engine, *result_model, *weights_sha256, *latest, *best, *rerun;
     const char *reason;                       /* of a pause */
     const struct model_row *model;            /* inserted in the same transaction */
+    const struct model_row *language_model;   /* what it stands on: likewise, before it */
     const struct checkpoint_row *checkpoints; /* likewise */
     size_t n_checkpoints;
     const struct artifact_row *artifacts; /* likewise */

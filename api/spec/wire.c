@@ -134,6 +134,14 @@ static const struct wire_field result[] = {
     {"accuracy", WIRE_NUMBER, OPTIONAL, 0, 1},
     {"error_rate", WIRE_NUMBER, OPTIONAL, 0, 1},
     {"perplexity", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT},
+    /* of models of text */
+    {"vocabulary", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
+    {"embedding", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
+    {"hidden", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
+    {"layers", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
+    {"seq_len", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
+    {"max_len", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
+    {"backwards", WIRE_BOOL, OPTIONAL, 0, 0},
 };
 static const struct wire_field error[] = {
     {"status", WIRE_NAME, NEEDED, 0, 0},      {"code", WIRE_TEXT, OPTIONAL, 0, MAX_NAME},

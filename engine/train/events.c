@@ -252,11 +252,25 @@ void events_paused(struct events *events, bool by_recipe)
     send(events, header);
 }
 
-void events_result(struct events *events, const char *weights_sha256, const struct scores *scores)
+static void set_text(struct json *header, const struct model_text *text)
+{
+    json_set_integer(header, "vocabulary", text->n_words);
+    json_set_integer(header, "embedding", text->embedding);
+    json_set_integer(header, "hidden", text->hidden);
+    json_set_integer(header, "layers", text->layers);
+    json_set_integer(header, "seq_len", text->seq_len);
+    json_set_integer(header, "max_len", text->max_len);
+    json_set_bool(header, "backwards", text->backwards);
+}
+
+void events_result(struct events *events, const char *weights_sha256, const struct scores *scores,
+                   const struct model_info *info)
 {
     struct json *header = header_new("result");
     if (weights_sha256)
         json_set_string(header, "weights_sha256", weights_sha256);
     scores_set(scores, header);
+    if (info && model_info_is_text(info))
+        set_text(header, &info->text);
     send(events, header);
 }

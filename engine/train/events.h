@@ -54,7 +54,8 @@ void events_warning(struct events *events, const char *code, const char *detail)
 /* The most that this process has had resident so far. */
 int64_t events_peak_memory(void);
 void events_paused(struct events *events, bool by_recipe);
-/* weights_sha256 NULL: of a task that leaves no weights. */
-void events_result(struct events *events, const char *weights_sha256, const struct scores *scores);
+/* weights_sha256 NULL: of a task that leaves no weights. `info`: what the model is; may be NULL. */
+void events_result(struct events *events, const char *weights_sha256, const struct scores *scores,
+                   const struct model_info *info);
 
 #endif

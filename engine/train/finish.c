@@ -55,6 +55,6 @@ enum status finish_run(struct training *t, struct err *err)
     if (status != OK)
         return status;
     feature_cache_remove_all(t->options->folder);
-    events_result(&t->events, hex, is_best ? &t->at.best : &t->at.latest);
+    events_result(&t->events, hex, is_best ? &t->at.best : &t->at.latest, &t->run.info);
     return OK;
 }

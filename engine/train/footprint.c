@@ -41,6 +41,8 @@ static double value_bytes(const struct graph *graph)
 /* Of pictures decoded ahead and lent out, by one loader and its threads. */
 static double loader_bytes(const struct recipe_stage *stage, int threads)
 {
+    if (stage->phase != PHASE_PICTURES)
+        return 0; /* words are in a mapped file */
     double picture = floats((double)(stage->size * stage->size * 3));
     return (LOADER_AHEAD + 1) * (double)stage->batch * picture + threads * DECODER_BYTES;
 }
@@ -65,6 +67,20 @@ static enum status add_plan(struct graph *graph, struct plan_options options, do
     return OK;
 }
 
+/* A classifier of texts: its encoder runs once a chunk, its head once a batch. */
+static enum status measure_head(const struct recipe_stage *stage, const struct stage_plans *plans,
+                                struct graph *graph, struct stage_cost *cost, struct err *err)
+{
+    double flops = 0;
+    cost->train_flops *= plans->chunks;
+    cost->valid_flops *= plans->chunks;
+    enum status status = add_plan(graph, plans->head_train, &cost->plan_bytes, &flops, err);
+    cost->train_flops += flops;
+    if (status == OK && stage->n_valid > 0)
+        status = add_plan(graph, plans->head_valid, &cost->plan_bytes, &flops, err);
+    return status;
+}
+
 static enum status measure(const struct recipe_stage *stage, const struct stage_plans *plans,
                            struct graph *graph, struct stage_cost *cost, struct err *err)
 {
@@ -72,6 +88,8 @@ static enum status measure(const struct recipe_stage *stage, const struct stage_
     enum status status = add_plan(graph, plans->train, &cost->plan_bytes, &cost->train_flops, err);
     if (status == OK && stage->n_valid > 0)
         status = add_plan(graph, plans->valid, &cost->plan_bytes, &cost->valid_flops, err);
+    if (status == OK && plans->has_head)
+        status = measure_head(stage, plans, graph, cost, err);
     if (status == OK && plans->cut != NODE_NONE)
         status = add_plan(graph, plans->prefix, &cost->prefix_bytes, &cost->prefix_flops, err);
     return status;
@@ -112,8 +130,8 @@ static double stage_flops(const struct recipe *recipe, const struct recipe_stage
 
 static bool same_plans(const struct recipe_stage *a, const struct recipe_stage *b)
 {
-    return a->batch == b->batch && a->size == b->size && a->frozen_groups == b->frozen_groups &&
-           (a->n_valid > 0) == (b->n_valid > 0);
+    return a->phase == b->phase && a->batch == b->batch && a->size == b->size &&
+           a->frozen_groups == b->frozen_groups && (a->n_valid > 0) == (b->n_valid > 0);
 }
 
 /* Copies of the weights that a run keeps: the best epoch's, and what the finder puts back. */
@@ -126,16 +144,28 @@ static double copies_bytes(const struct recipe *recipe, const struct graph *grap
     return (best + finds) * value_bytes(graph);
 }
 
+static enum recipe_phase first_phase(const struct recipe *recipe)
+{
+    if (!recipe->texts)
+        return PHASE_PICTURES;
+    return recipe->n_stages > 0 ? recipe->stages[0].phase : PHASE_CLASSIFIER;
+}
+
 enum status footprint_of(const struct recipe *recipe, int64_t classes, int threads,
                          struct footprint *footprint, struct err *err)
 {
-    struct graph *graph =
-        zoo_build(recipe->net, &(struct zoo_options){.head = recipe->head, .classes = classes});
+    enum recipe_phase phase = first_phase(recipe);
+    struct graph *graph = recipe_graph(recipe, phase, classes);
     struct stage_cost cost = {0};
     enum status status = OK;
     double peak = 0;
     for (int i = 0; status == OK && i < recipe->n_stages; i++) {
         const struct recipe_stage *stage = &recipe->stages[i];
+        if (stage->phase != phase) {
+            graph_free(graph);
+            phase = stage->phase;
+            graph = recipe_graph(recipe, phase, classes);
+        }
         struct stage_plans plans = stage_plans(recipe, stage, graph, stage->cached);
         if (i == 0 || !same_plans(stage, stage - 1))
             status = measure(stage, &plans, graph, &cost, err);
@@ -193,9 +223,14 @@ static enum status with_batch(const struct recipe *recipe, int64_t most, struct 
     return status;
 }
 
-static enum status does_not_fit(int64_t batch, int64_t needed, int64_t limit, int64_t fits,
-                                struct err *err)
+static enum status does_not_fit(bool text, int64_t batch, int64_t needed, int64_t limit,
+                                int64_t fits, struct err *err)
 {
+    if (fits == 0 && text)
+        return err_at(err, E_NO_SPACE, "/text",
+                      "Training would take %.0f MiB of memory even with a batch_size of %d, and "
+                      "%.0f MiB are there: use a smaller text.max_vocab, text.max_len or model.",
+                      (double)needed / MIB, SMALLEST_BATCH, (double)limit / MIB);
     if (fits == 0)
         return err_at(err, E_NO_SPACE, "/image/size",
                       "Training would take %.0f MiB of memory even with a batch_size of %d, and "
@@ -238,9 +273,9 @@ enum status footprint_fit(struct recipe *recipe, int64_t classes, int threads, i
         }
         recipe_deinit(&copy);
         if (fits)
-            return does_not_fit(batch, needed, limit, most, err);
+            return does_not_fit(recipe->texts, batch, needed, limit, most, err);
         if (most == SMALLEST_BATCH)
             break;
     }
-    return does_not_fit(batch, footprint->peak_memory_bytes, limit, 0, err);
+    return does_not_fit(recipe->texts, batch, footprint->peak_memory_bytes, limit, 0, err);
 }

@@ -96,10 +96,14 @@ struct json *outline_stages(const struct recipe *recipe, const struct graph *gra
         json_set_integer(json, "steps", stage->schedule.steps);
         json_set_integer(json, "steps_per_epoch", stage->steps_per_epoch);
         json_set_integer(json, "batch_size", stage->batch);
+        if (recipe->texts)
+            json_set_string(json, "phase", recipe_phase_name(stage->phase));
         json_set_integer(json, "size", stage->size);
         json_set_integer(json, "n_train", stage->n_train);
         json_set_integer(json, "n_valid", stage->n_valid);
-        add_groups(json, recipe, stage, graph, trains);
+        struct graph *own = recipe->texts ? recipe_graph(recipe, stage->phase, 0) : NULL;
+        add_groups(json, recipe, stage, own ? own : graph, trains);
+        graph_free(own);
         add_rows(json, recipe, stage, trains);
     }
     return stages;

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "engine/train/metrics.h"
+#include "engine/train/text_options.h"
 
 static const char *const tasks[] = {
     [TASK_CLASSIFICATION] = "image_classification",
@@ -235,6 +236,17 @@ void recipe_deinit(struct recipe *recipe)
     mem_free(recipe->stages);
     recipe->stages = NULL;
     recipe->n_stages = 0;
+}
+
+struct graph *recipe_graph(const struct recipe *recipe, enum recipe_phase phase, int64_t classes)
+{
+    if (!recipe->texts)
+        return zoo_build(recipe->net,
+                         &(struct zoo_options){.head = recipe->head, .classes = classes});
+    const struct recipe_texts *texts = recipe->texts;
+    struct awd_lstm_options network =
+        text_options_network(texts->options, phase, texts->vocabulary, texts->classes);
+    return awd_lstm_build(&network);
 }
 
 void recipe_rates(const struct recipe_stage *stage, int n_groups, int64_t step, double *rates)

@@ -84,7 +84,9 @@ struct text_options;
 
 struct recipe_texts {
     const struct text_options *options; /* borrowed */
+    int64_t vocabulary, classes;        /* of its networks */
     int64_t longest;                    /* words of the classifier's longest text */
+    double mean_words;                  /* of its texts */
     /* The texts of a stage of the language model. */
     enum status (*count)(void *context, const struct recipe_stage *stage,
                          struct recipe_counts *counts, struct err *err);
@@ -143,6 +145,9 @@ enum status recipe_split(const struct recipe *recipe, const struct recipe_stage 
 
 /* What the rate finder found, for a stage with lr_auto: the head's rate; a tenth of it below. */
 void recipe_set_rate(struct recipe_stage *stage, int n_groups, double rate);
+
+/* A stage's network, without values: owned by the caller. */
+struct graph *recipe_graph(const struct recipe *recipe, enum recipe_phase phase, int64_t classes);
 
 /* "language_model", "classifier"; NULL for pictures. */
 const char *recipe_phase_name(enum recipe_phase phase);

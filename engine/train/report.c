@@ -206,7 +206,8 @@ static enum status add_row(struct run_report *report, struct outcome *outcome, s
         return status;
     keep_loss(report, outcome);
     report->items++;
-    struct prediction_row row = {.path = pack_item_path(report->options.pack, outcome->item),
+    char name[PACK_NAME_TEXT];
+    struct prediction_row row = {.path = pack_item_name(report->options.pack, outcome->item, name),
                                  .label = outcome->label_text,
                                  .predicted = outcome->predicted_text,
                                  .probabilities = report->row};

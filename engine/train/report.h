@@ -37,7 +37,8 @@ struct run_report_options {
                                    does not know it; NULL: they are the same */
     bool multilabel;
     double threshold; /* multi-label: a class is predicted where its probability reaches this */
-    int64_t tta;      /* augmented views averaged into each row; 0: none */
+    const struct json *baseline; /* of texts: what a simple model reaches; NULL: none. Borrowed */
+    int64_t tta;                 /* augmented views averaged into each row; 0: none */
 };
 
 /* Some items' outcome, in any number and order; no item twice. Their labels are the pack's. */

@@ -9,6 +9,7 @@
 #include "engine/train/report_parts.h"
 
 #define MOST_CONFUSED 100
+#define MOST_OF_TEXT  1000 /* bytes that are shown of one */
 
 /* What members are made from. */
 struct view {
@@ -170,15 +171,39 @@ static void set_most_confused(struct json *json, const char *name, const struct 
     }
 }
 
+/* The beginning of a text, its columns one a line. */
+static void set_text(struct json *object, const struct pack *pack, uint32_t item)
+{
+    struct err ignored;
+    size_t size = pack_item(pack, item)->size;
+    char *text = mem_alloc(size + 1);
+    if (pack_read(pack, item, text, &ignored) != OK)
+        size = 0;
+    if (size > MOST_OF_TEXT) {
+        size = MOST_OF_TEXT;
+        while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+            size--; /* not within a character */
+    }
+    text[size] = '\0';
+    for (char *p = strchr(text, PACK_TEXT_JOINT); p; p = strchr(p, PACK_TEXT_JOINT))
+        *p = '\n';
+    json_set_string(object, "text", text);
+    mem_free(text);
+}
+
 static void set_top_losses(struct json *json, const char *name, const struct view *view)
 {
     const struct top_losses *top = &view->report->top;
     struct json *list = json_set_array(json, name);
     for (int i = 0; i < top->n; i++) {
         const struct top_loss *entry = &top->list[i];
+        const struct pack *pack = view->report->options.pack;
+        char path[PACK_NAME_TEXT];
         struct json *object = json_add_object(list);
         json_set_integer(object, "item", entry->item);
-        json_set_string(object, "path", pack_item_path(view->report->options.pack, entry->item));
+        json_set_string(object, "path", pack_item_name(pack, entry->item, path));
+        if (pack_is_text(pack))
+            set_text(object, pack, entry->item);
         json_set_string(object, "label", entry->label);
         json_set_string(object, "predicted", entry->predicted);
         json_set_number(object, "loss", entry->loss);
@@ -207,6 +232,16 @@ static void set_per_class(struct json *json, const char *name, const struct view
 static void set_of_curve(struct json *json, const char *name, const struct view *view)
 {
     json_set(json, name, json_copy(json_get(view->curve, name)));
+}
+
+static bool has_baseline(const struct view *view)
+{
+    return view->report->options.baseline != NULL;
+}
+
+static void set_baseline(struct json *json, const char *name, const struct view *view)
+{
+    json_set(json, name, json_copy(view->report->options.baseline));
 }
 
 static void set_warnings(struct json *json, const char *name, const struct view *view)
@@ -245,6 +280,7 @@ static const struct member {
     double (*number)(const struct view *);
     void (*set)(struct json *, const char *, const struct view *);
     void (*print)(FILE *, const struct view *);
+    bool (*has)(const struct view *); /* NULL: always */
 } members[] = {
     {"n", .set = set_n},
     {"items", .set = set_items},
@@ -271,6 +307,7 @@ static const struct member {
     {"per_class", .set = set_per_class},
     {"learning_curve", .set = set_of_curve},
     {"power_law", .set = set_of_curve},
+    {"baseline", .set = set_baseline, .has = has_baseline},
     {"warnings", .set = set_warnings},
     {"confusion_matrix", .print = print_matrix},
 };
@@ -296,6 +333,8 @@ static void print_member(FILE *file, const struct member *member, const struct v
 static enum status print_all(struct part_file *part, const struct view *view, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        if (members[i].has && !members[i].has(view))
+            continue;
         fputs(i == 0 ? "{" : ",\n ", part->file);
         print_member(part->file, &members[i], view);
     }

@@ -9,6 +9,8 @@
 #include "engine/train/text_pass.h"
 #include "engine/train/text_run.h"
 
+#define LEAST_KNOWN .85 /* share of the texts' words that a base model should know */
+
 static const char *task_name(const struct recipe *recipe)
 {
     return recipe->texts                     ? "text_classification"
@@ -39,6 +41,15 @@ void report_run_warnings(const struct run *run, struct warnings *warnings)
     bool weighted = json_type(recipe->loss.class_weights) != JSON_NULL;
     *warnings = (struct warnings){0};
     warnings_before(warnings, run->pack, &run->split, flip, weighted || recipe->balanced);
+    if (run->text && run->text->known < LEAST_KNOWN)
+        warnings_add(warnings, "vocabulary_differs",
+                     "The model that the job starts from knows %.0f %% of the texts' words (less "
+                     "than %.0f %%): %u of %u words of the new vocabulary begin as the mean of all "
+                     "others. Another base model, or a longer training of the language model, may "
+                     "do better.",
+                     100 * run->text->known, 100 * LEAST_KNOWN,
+                     vocab_n_words(run->text->vocab) - run->text->n_known,
+                     vocab_n_words(run->text->vocab));
     if (starts_from_drawn_images(run))
         warnings_add(warnings, "bundled_body",
                      "The bundled body of %s was pretrained on drawn images alone: it shows how "

@@ -8,9 +8,12 @@
 
 struct stage_plans {
     struct plan_options train, valid;
-    struct plan_options prefix; /* fills the feature cache; where there is one */
-    int cut;                    /* train and valid begin there; NODE_NONE: there is no cache */
-    const char *why_not;        /* a clause, where a cache was wanted and cannot be; else NULL */
+    struct plan_options prefix;                 /* fills the feature cache; where there is one */
+    struct plan_options head_train, head_valid; /* a classifier of texts: behind its encoder */
+    bool has_head;
+    double chunks;       /* and how often its encoder runs, on average */
+    int cut;             /* train and valid begin there; NODE_NONE: there is no cache */
+    const char *why_not; /* a clause, where a cache was wanted and cannot be; else NULL */
 };
 
 /* With `cached`, behind a feature cache where that can be. */

@@ -1,124 +1,196 @@
-/* stand-in until engine/text/corpus lands */
 #include "engine/train/text_corpus.h"
-#include <stdlib.h>
+
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "engine/text/rules.h"
 #include "engine/text/token.h"
+
+#define ASK_EVERY 256 /* documents */
+
 struct text_corpus {
-    uint32_t *items;
+    uint32_t *items; /* owned; ascending */
     uint32_t n;
-    int64_t *begins;
-    int32_t *words;
-    int64_t cap;
-    const struct vocab *vocab;
+    uint64_t *begins; /* owned; (n + 1) where each document's words begin */
+    int32_t *words;   /* owned: a mapped file that has no name any more; NULL: there are none */
+    size_t bytes;
 };
+
+/* What takes the words of a pass. */
 struct sink {
-    struct word_counts *counts;
-    struct text_corpus *corpus;
-    int64_t at;
+    struct word_counts *counts; /* or */
+    const struct vocab *vocab;
+    FILE *file;
+    uint64_t n; /* written */
 };
-static void emit(void *context, const char *token, size_t len)
+
+static void take(void *context, const char *token, size_t len)
 {
     struct sink *sink = context;
     if (sink->counts) {
         word_counts_add(sink->counts, token, len);
         return;
     }
-    struct text_corpus *c = sink->corpus;
-    if (sink->at == c->cap) {
-        c->cap = c->cap ? c->cap * 2 : 1024;
-        c->words = realloc(c->words, (size_t)c->cap * 4);
-    }
-    c->words[sink->at++] = (int32_t)vocab_id(c->vocab, token, len);
+    int32_t id = (int32_t)vocab_id(sink->vocab, token, len);
+    sink->n += fwrite(&id, sizeof id, 1, sink->file);
 }
-static enum status pass(const struct pack *pack, const uint32_t *items, uint32_t n,
-                        struct sink *sink, struct err *err)
+
+/* One at a time through rules and tokeniser; `begins` (may be NULL) gets where each one begins. */
+static enum status read_documents(const struct pack *pack, const uint32_t *items, uint32_t n,
+                                  const struct text_corpus_work *work, struct sink *sink,
+                                  uint64_t *begins, struct err *err)
 {
     struct rules *rules = rules_new();
-    struct tokeniser *tok = tokeniser_new();
+    struct tokeniser *tokeniser = tokeniser_new();
     enum status status = OK;
     for (uint32_t i = 0; status == OK && i < n; i++) {
-        size_t size = pack_item(pack, items[i])->size;
-        char *bytes = mem_alloc(size + 1);
-        if (sink->corpus)
-            sink->corpus->begins[i] = sink->at;
-        status = pack_read(pack, items[i], bytes, err);
+        size_t size = pack_item(pack, items[i])->size, len;
         const char *text;
-        size_t len;
+        void *bytes = NULL;
+        status = mem_try_alloc(size + 1, 1, "a text", &bytes, err);
+        if (status == OK)
+            status = pack_read(pack, items[i], bytes, err);
+        if (begins)
+            begins[i] = sink->n;
         if (status == OK) {
             rules_begin(rules, bytes, size);
             while (rules_next(rules, &text, &len))
-                tokeniser_split(tok, text, len, emit, sink);
+                tokeniser_split(tokeniser, text, len, take, sink);
         }
         mem_free(bytes);
+        if (i % ASK_EVERY == 0 && work->go_on && !work->go_on(work->context, i, n))
+            status = err_set(err, E_CANCELLED, "The reading of texts was told to stop.");
     }
-    if (sink->corpus)
-        sink->corpus->begins[n] = sink->at;
     rules_free(rules);
-    tokeniser_free(tok);
+    tokeniser_free(tokeniser);
     return status;
 }
+
 enum status text_corpus_count(const struct pack *pack, const uint32_t *items, uint32_t n,
                               const struct text_corpus_work *work, struct word_counts **counts,
                               struct err *err)
 {
-    (void)work;
-    *counts = word_counts_new(0);
-    struct sink sink = {.counts = *counts};
-    return pass(pack, items, n, &sink, err);
+    struct sink sink = {.counts = word_counts_new(0)};
+    enum status status = read_documents(pack, items, n, work, &sink, NULL, err);
+    if (status == OK)
+        *counts = sink.counts;
+    else
+        word_counts_free(sink.counts);
+    return status;
 }
-enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uint32_t n,
-                             const struct vocab *vocab, const char *folder,
-                             const struct text_corpus_work *work, struct text_corpus **corpus,
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+static enum status map_words(struct text_corpus *corpus, const char *path, FILE *file,
                              struct err *err)
 {
-    (void)work;
-    (void)folder;
-    struct text_corpus *c = mem_alloc(sizeof *c);
-    c->items = mem_alloc((n + 1) * 4u);
-    memcpy(c->items, items, n * 4u);
-    c->n = n;
-    c->begins = mem_alloc((n + 1) * 8u);
-    c->vocab = vocab;
-    struct sink sink = {.corpus = c};
-    *corpus = c;
-    return pass(pack, items, n, &sink, err);
+    corpus->bytes = (size_t)corpus->begins[corpus->n] * sizeof *corpus->words;
+    if (ferror(file) || fflush(file) != 0)
+        return err_errno(err, "The file of words %s cannot be written", path);
+    if (corpus->bytes == 0)
+        return OK;
+    void *words = mmap(NULL, corpus->bytes, PROT_READ, MAP_SHARED, fileno(file), 0);
+    if (words == MAP_FAILED)
+        return err_errno(err, "The file of words %s cannot be mapped", path);
+    corpus->words = words;
+    return OK;
 }
-void text_corpus_close(struct text_corpus *c)
+
+static enum status write_words(struct text_corpus *corpus, const struct pack *pack,
+                               const struct vocab *vocab, const char *path,
+                               const struct text_corpus_work *work, struct err *err)
 {
-    if (!c)
-        return;
-    mem_free(c->items);
-    mem_free(c->begins);
-    free(c->words);
-    mem_free(c);
+    FILE *file = fopen(path, "w+e");
+    if (!file)
+        return err_errno(err, "The file of words %s cannot be made", path);
+    struct sink sink = {.vocab = vocab, .file = file};
+    enum status status =
+        read_documents(pack, corpus->items, corpus->n, work, &sink, corpus->begins, err);
+    corpus->begins[corpus->n] = sink.n;
+    if (status == OK)
+        status = map_words(corpus, path, file, err);
+    fclose(file);
+    unlink(path); /* the mapping keeps it */
+    return status;
 }
-uint32_t text_corpus_find(const struct text_corpus *c, uint32_t item)
+
+enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uint32_t n,
+                             const struct vocab *vocab, const char *folder,
+                             const struct text_corpus_work *work, struct text_corpus **out,
+                             struct err *err)
 {
-    uint32_t lo = 0, hi = c->n;
-    while (lo < hi) {
-        uint32_t m = (lo + hi) / 2;
-        if (c->items[m] < item)
-            lo = m + 1;
-        else
-            hi = m;
+    struct text_corpus *corpus = mem_alloc(sizeof *corpus);
+    void *copy = NULL, *begins = NULL;
+    char *path = mem_printf("%s/words", folder);
+    enum status status =
+        mem_try_alloc((size_t)n + 1, sizeof *corpus->items, "the list of texts", &copy, err);
+    if (status == OK)
+        status = mem_try_alloc((size_t)n + 1, sizeof *corpus->begins, "the places of texts",
+                               &begins, err);
+    *corpus = (struct text_corpus){.items = copy, .n = n, .begins = begins};
+    if (status == OK) {
+        memcpy(corpus->items, items, n * sizeof *items);
+        status = write_words(corpus, pack, vocab, path, work, err);
     }
-    return lo;
+    mem_free(path);
+    if (status == OK)
+        *out = corpus;
+    else
+        text_corpus_close(corpus);
+    return status;
 }
-uint32_t *text_corpus_find_all(const struct text_corpus *c, const uint32_t *items, uint32_t n)
+
+void text_corpus_close(struct text_corpus *corpus)
 {
-    uint32_t *d = mem_alloc((n + 1) * 4u);
+    if (!corpus)
+        return;
+    if (corpus->words)
+        munmap(corpus->words, corpus->bytes);
+    mem_free(corpus->items);
+    mem_free(corpus->begins);
+    mem_free(corpus);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+uint32_t text_corpus_find(const struct text_corpus *corpus, uint32_t item)
+{
+    uint32_t low = 0, high = corpus->n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (corpus->items[middle] < item)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool text_corpus_has(const struct text_corpus *corpus, uint32_t item)
+{
+    uint32_t document = text_corpus_find(corpus, item);
+    return document < corpus->n && corpus->items[document] == item;
+}
+
+uint32_t *text_corpus_find_all(const struct text_corpus *corpus, const uint32_t *items, uint32_t n)
+{
+    uint32_t *documents = mem_alloc(((size_t)n + 1) * sizeof *documents);
     for (uint32_t i = 0; i < n; i++)
-        d[i] = text_corpus_find(c, items[i]);
-    return d;
+        documents[i] = text_corpus_find(corpus, items[i]);
+    return documents;
 }
-int64_t text_corpus_words(const struct text_corpus *c, uint32_t d)
+
+int64_t text_corpus_words(const struct text_corpus *corpus, uint32_t document)
 {
-    return c->begins[d + 1] - c->begins[d];
+    return (int64_t)(corpus->begins[document + 1] - corpus->begins[document]);
 }
-const int32_t *text_corpus_document(const struct text_corpus *c, uint32_t d, uint32_t *n)
+
+const int32_t *text_corpus_document(const struct text_corpus *corpus, uint32_t document,
+                                    uint32_t *n)
 {
-    *n = (uint32_t)text_corpus_words(c, d);
-    return c->words + c->begins[d];
+    *n = (uint32_t)text_corpus_words(corpus, document);
+    return corpus->words + corpus->begins[document];
 }

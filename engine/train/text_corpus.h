@@ -30,6 +30,7 @@ enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uin
                              struct err *err);
 void text_corpus_close(struct text_corpus *corpus); /* NULL is fine */
 
+bool text_corpus_has(const struct text_corpus *corpus, uint32_t item);
 /* The document of an item that the corpus has. */
 uint32_t text_corpus_find(const struct text_corpus *corpus, uint32_t item);
 uint32_t *text_corpus_find_all(const struct text_corpus *corpus, const uint32_t *items, uint32_t n);

@@ -96,6 +96,25 @@ static int compare_items(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
+/* Keeps items of at most so many bytes in all, spread over the list. */
+static void thin(const struct pack *pack, uint64_t most, uint32_t *items, uint32_t *n)
+{
+    uint64_t bytes = 0, taken = 0, passed = 0;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < *n; i++)
+        bytes += pack_item(pack, items[i])->size;
+    if (most == 0 || bytes <= most)
+        return;
+    for (uint32_t i = 0; i < *n; i++) {
+        passed += pack_item(pack, items[i])->size;
+        if ((double)taken / (double)most > (double)passed / (double)bytes)
+            continue;
+        taken += pack_item(pack, items[i])->size;
+        items[kept++] = items[i];
+    }
+    *n = kept;
+}
+
 /* All items that a stage may ask for, ascending, each once. */
 static uint32_t *all_items(const struct text_run *text, const struct split *items, uint32_t *n)
 {
@@ -122,6 +141,31 @@ static uint32_t *all_items(const struct text_run *text, const struct split *item
     return all;
 }
 
+static double words_a_byte(const struct text_run *text, const uint32_t *items, uint32_t n)
+{
+    double words = 0, bytes = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        words += (double)text_corpus_words(text->corpus, i);
+        bytes += (double)pack_item(text->pack, items[i])->size;
+    }
+    return words / bytes;
+}
+
+/* Of the language model's texts; without one of the classifier's. */
+static enum status new_vocab(struct text_run *text, const struct text_run_options *options,
+                             const struct split *items, struct err *err)
+{
+    const struct split *from = items->n_train > 0 || !text->split ? items : text->split;
+    struct split read = {.train = mem_alloc(((size_t)from->n_train + 1) * sizeof *read.train),
+                         .n_train = from->n_train};
+    if (from->n_train > 0)
+        memcpy(read.train, from->train, from->n_train * sizeof *read.train);
+    thin(text->pack, options->most_bytes, read.train, &read.n_train);
+    enum status status = make_vocab(text, options, &read, err);
+    split_deinit(&read);
+    return status;
+}
+
 static enum status open_words(struct text_run *text, const struct text_run_options *options,
                               struct err *err)
 {
@@ -131,14 +175,17 @@ static enum status open_words(struct text_run *text, const struct text_run_optio
     if (language)
         status = language_items(text, largest_sample(options->spec), &items, err);
     if (status == OK && (language || !options->start))
-        status = make_vocab(text, options, language ? &items : text->split, err);
+        status = new_vocab(text, options, &items, err);
     else if (status == OK)
         status = vocab_of_model(&options->start->text, &text->vocab, err);
     if (status == OK) {
         uint32_t n, *all = all_items(text, &items, &n);
+        thin(text->pack, options->most_bytes, all, &n);
         struct text_corpus_work work = {options->go_on, options->context};
         status = text_corpus_open(text->pack, all, n, text->vocab, options->folder, &work,
                                   &text->corpus, err);
+        if (status == OK)
+            text->words_a_byte = words_a_byte(text, all, n);
         mem_free(all);
     }
     split_deinit(&items);
@@ -173,6 +220,14 @@ void text_run_close(struct text_run *text)
     mem_free(text);
 }
 
+/* Of an item, read or not. */
+static int64_t words_of(const struct text_run *text, uint32_t item)
+{
+    if (text_corpus_has(text->corpus, item))
+        return text_corpus_words(text->corpus, text_corpus_find(text->corpus, item));
+    return 1 + (int64_t)((double)pack_item(text->pack, item)->size * text->words_a_byte);
+}
+
 /* --- the recipe's questions ------------------------------------------------------------------- */
 
 static enum status count(void *context, const struct recipe_stage *stage,
@@ -185,32 +240,40 @@ static enum status count(void *context, const struct recipe_stage *stage,
         return status;
     *counts = (struct recipe_counts){.n_train = items.n_train, .n_valid = items.n_valid};
     for (uint32_t i = 0; i < items.n_train; i++)
-        counts->words +=
-            text_corpus_words(text->corpus, text_corpus_find(text->corpus, items.train[i]));
+        counts->words += words_of(text, items.train[i]);
     for (uint32_t i = 0; i < items.n_valid; i++)
-        counts->valid_words +=
-            text_corpus_words(text->corpus, text_corpus_find(text->corpus, items.valid[i]));
+        counts->valid_words += words_of(text, items.valid[i]);
     split_deinit(&items);
     return OK;
 }
 
-/* Of the classifier's items. */
-static int64_t longest_text(const struct text_run *text)
+/* Of the classifier's items: the longest, and the mean. */
+static int64_t longest_text(const struct text_run *text, double *mean)
 {
-    int64_t longest = 1;
+    int64_t longest = 1, all = 0;
     const struct split *split = text->split;
+    *mean = 1;
     for (uint32_t i = 0; split && i < split->n_train + split->n_valid; i++) {
         uint32_t item = i < split->n_train ? split->train[i] : split->valid[i - split->n_train];
-        int64_t words = text_corpus_words(text->corpus, text_corpus_find(text->corpus, item));
+        int64_t words = words_of(text, item);
         longest = words > longest ? words : longest;
+        all += words;
+        *mean = (double)all / (i + 1);
     }
     return longest;
 }
 
 struct recipe_texts text_run_recipe(struct text_run *text)
 {
-    return (struct recipe_texts){
-        .options = &text->options, .longest = longest_text(text), .count = count, .context = text};
+    double mean;
+    int64_t longest = longest_text(text, &mean);
+    return (struct recipe_texts){.options = &text->options,
+                                 .vocabulary = vocab_n_words(text->vocab),
+                                 .classes = pack_n_classes(text->pack),
+                                 .longest = longest,
+                                 .mean_words = mean,
+                                 .count = count,
+                                 .context = text};
 }
 
 struct text_chunks_options text_run_chunks(const struct text_options *options,

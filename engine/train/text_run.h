@@ -32,6 +32,7 @@ struct text_run {
     int32_t *rows;              /* owned; (words) each one's row in the start's vocabulary, or
                                    VOCAB_NONE; NULL: it has the start's vocabulary, or no start */
     uint32_t n_known;           /* words that the start's vocabulary has */
+    double words_a_byte;        /* of texts that were not read */
     double known;               /* its share of the texts' words, repetitions counted; 1 if equal */
 };
 
@@ -41,6 +42,8 @@ struct text_run_options {
     const struct pack *pack;
     const struct split *split;
     const char *folder;
+    uint64_t most_bytes; /* of texts that are read, for an estimate: the rest is taken to be like
+                            them; 0: all are read */
     /* Asked while texts are read; false stops it with E_CANCELLED. May be NULL. */
     bool (*go_on)(void *context, int64_t done, int64_t all);
     void *context;

@@ -13,6 +13,7 @@
 #include "engine/train/finish.h"
 #include "engine/train/outline.h"
 #include "engine/train/report_run.h"
+#include "engine/train/text_run.h"
 #include "engine/train/training.h"
 
 /* --- before the first step --- */
@@ -368,13 +369,28 @@ static enum status run_sweep(struct training *t, struct err *err)
                        "The loss grew to four times its best within a few steps: there is no rate "
                        "to suggest. Start lower, with lr_find.start.");
     if (status == OK)
-        events_result(&t->events, NULL, &t->at.latest);
+        events_result(&t->events, NULL, &t->at.latest, NULL);
     return status;
 }
 
-/* What is told once, when the run does not go on from a file. */
-static void warn_before(struct training *t)
+static void tell_vocabulary(struct training *t)
 {
+    const struct text_run *text = t->run.text;
+    uint32_t n = vocab_n_words(text->vocab);
+    if (!text->rows)
+        events_log(&t->events, "The vocabulary has %u words.", n);
+    else
+        events_log(&t->events,
+                   "The vocabulary has %u words: %u keep the rows that they have in the model, %u "
+                   "begin as the mean row. The model knows %.1f %% of the texts' words.",
+                   n, text->n_known, n - text->n_known, 100 * text->known);
+}
+
+/* What is told once, when the run does not go on from a file. */
+static void tell_before(struct training *t)
+{
+    if (t->run.text)
+        tell_vocabulary(t);
     struct warnings warnings;
     report_run_warnings(&t->run, &warnings);
     for (int i = 0; i < warnings.n; i++)
@@ -392,7 +408,7 @@ static enum status start(struct training *t, struct err *err)
     if (status != OK)
         return status;
     if (!found)
-        warn_before(t);
+        tell_before(t);
     if (t->run.recipe.task == TASK_LR_FIND)
         return run_sweep(t, err);
     status = tell_outline(t, err);

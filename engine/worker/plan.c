@@ -8,33 +8,46 @@
 #include <omp.h>
 #include <string.h>
 
+#include "api/spec/jobspec.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/format/model_file.h"
 #include "engine/train/evaluate_subject.h"
 #include "engine/train/footprint.h"
 #include "engine/train/outline.h"
+#include "engine/train/text_run.h"
 #include "engine/worker/document.h"
 #include "engine/worker/verb.h"
+
+#define MOST_TEXT (16u << 20) /* bytes of texts that are read */
 
 /* Everything that a plan is made from. */
 struct planning {
     const struct json *document;
-    struct json *spec;    /* owned */
-    struct pack *pack;    /* owned */
-    struct split split;   /* owned */
-    struct recipe recipe; /* owned */
-    struct graph *graph;  /* owned; without values */
+    struct json *spec;     /* owned */
+    struct pack *pack;     /* owned */
+    struct split split;    /* owned */
+    struct recipe recipe;  /* owned */
+    struct text_run *text; /* owned; of texts */
+    struct recipe_texts texts;
+    struct graph *graph; /* owned; without values */
     const struct zoo_net *net;
     int threads;
 };
+
+static bool is_language_model(const struct planning *p)
+{
+    return strcmp(json_string(p->spec, "task", ""), "language_model") == 0;
+}
 
 static enum status open_data(struct planning *p, struct err *err)
 {
     enum status status = pack_open(json_string(p->document, "pack", NULL),
                                    json_string(p->document, "index", NULL), &p->pack, err);
     if (status == OK)
-        status = pack_want_text(p->pack, false, err);
+        status = pack_want_text(p->pack, jobspec_is_text(p->spec), err);
+    if (status != OK || is_language_model(p))
+        return status;
     if (status == OK)
         status = split_make(p->pack, json_number(p->spec, "valid_fraction", .2),
                             (uint64_t)json_integer(p->spec, "split_seed", 0), &p->split, err);
@@ -90,10 +103,61 @@ static enum status open_net(struct planning *p, struct err *err)
                    : find_net(p, json_string(p->spec, "model", ""), err);
 }
 
+/* Some megabytes of the texts are read: how many words and steps there are is known exactly where
+ * that is all of them, else nearly. */
+static enum status read_texts(struct planning *p, const struct model_info *start, struct err *err)
+{
+    struct text_run_options options = {.spec = p->spec,
+                                       .start = start,
+                                       .pack = p->pack,
+                                       .split = is_language_model(p) ? NULL : &p->split,
+                                       .folder = json_string(p->document, "out", "."),
+                                       .most_bytes = MOST_TEXT};
+    enum status status = text_run_open(&options, &p->text, err);
+    if (status != OK)
+        return status;
+    p->texts = text_run_recipe(p->text);
+    status = recipe_init_texts(&p->recipe, p->spec, &p->texts, p->pack, &p->split, err);
+    if (status == OK)
+        p->graph = recipe_graph(&p->recipe, PHASE_LANGUAGE_MODEL, 0);
+    return status;
+}
+
+static enum status plan_texts(struct planning *p, struct err *err)
+{
+    const char *weights = json_string(p->document, "weights", NULL);
+    struct tensor_source source;
+    struct model_info info;
+    if (!weights)
+        return read_texts(p, NULL, err);
+    enum status status = model_file_open(weights, &source, &info, err);
+    if (status != OK)
+        return status;
+    if (!model_info_is_text(&info))
+        status = err_at(err, E_INVALID, "/model",
+                        "The model is of %s, which is for pictures: a job on texts starts from a "
+                        "language model, or from nothing with \"model\": null.",
+                        info.architecture);
+    else
+        status = read_texts(p, &info, err);
+    tensor_source_close(&source);
+    model_info_deinit(&info);
+    return status;
+}
+
+static enum status plan_pictures(struct planning *p, struct err *err)
+{
+    enum status status = open_net(p, err);
+    return status == OK ? recipe_init(&p->recipe, p->spec, p->net, p->pack, &p->split, err)
+                        : status;
+}
+
 /* What the loss refuses, it refuses before anything runs. */
 static enum status check_loss(const struct planning *p, struct err *err)
 {
     struct loss loss;
+    if (is_language_model(p))
+        return OK;
     enum status status =
         loss_init(&loss, &p->recipe.loss, p->pack, p->split.train, p->split.n_train, err);
     if (status == OK)
@@ -108,20 +172,17 @@ static enum status prepare(struct planning *p, struct err *err)
         status = document_threads(p->document, p->spec, &p->threads, err);
     if (status == OK)
         status = open_data(p, err);
-    if (status == OK)
-        status = open_net(p, err);
-    if (status == OK)
-        status = recipe_init(&p->recipe, p->spec, p->net, p->pack, &p->split, err);
-    if (status == OK)
-        status = check_loss(p, err);
     p->threads = p->threads > 0 ? p->threads : omp_get_num_procs();
     omp_set_num_threads(p->threads);
-    return status;
+    if (status == OK)
+        status = jobspec_is_text(p->spec) ? plan_texts(p, err) : plan_pictures(p, err);
+    return status == OK ? check_loss(p, err) : status;
 }
 
 static void close_all(struct planning *p)
 {
     recipe_deinit(&p->recipe);
+    text_run_close(p->text);
     graph_free(p->graph);
     split_deinit(&p->split);
     pack_close(p->pack);

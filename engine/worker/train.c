@@ -31,6 +31,14 @@ static enum trainer_request poll_requests(void *context)
     return requests[report_poll(context)];
 }
 
+static bool go_on(void *context, int64_t done, int64_t all)
+{
+    enum report_request request = report_poll(context);
+    (void)done;
+    (void)all;
+    return request != REQUEST_PAUSE && request != REQUEST_CANCEL;
+}
+
 static enum status run(struct report *report, const struct json *document, struct err *err)
 {
     struct json *spec = NULL;
@@ -45,6 +53,8 @@ static enum status run(struct report *report, const struct json *document, struc
         .weights = json_string(document, "weights", NULL),
         .folder = json_string(document, "out", NULL),
         .threads = threads,
+        .go_on = go_on,
+        .context = report,
     };
     bool random = strcmp(json_string(spec, "weights", ""), "random") == 0 ||
                   json_type(json_get(spec, "model")) == JSON_NULL;

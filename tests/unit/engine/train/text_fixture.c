@@ -14,9 +14,9 @@
 #include "base/rng.h"
 #include "engine/data/pack.h"
 
-static const char *const subjects[2][5] = {{"the cat", "a dog", "the old horse", "our bird", "a fox"},
-                                           {"the rain", "a storm", "the cold wind", "our snow",
-                                            "a cloud"}};
+static const char *const subjects[2][5] = {
+    {"the cat", "a dog", "the old horse", "our bird", "a fox"},
+    {"the rain", "a storm", "the cold wind", "our snow", "a cloud"}};
 static const char *const verbs[2][4] = {{"eats", "sleeps", "runs", "hides"},
                                         {"falls", "blows", "comes", "passes"}};
 static const char *const places[4] = {"in the garden", "near the house", "every day", "at night"};

@@ -1,0 +1,186 @@
+"""Jobs on texts with the real engine: a language model, a classifier on it, what is told of both."""
+import csv
+import io
+import random
+
+import pytest
+
+from conftest import ENGINE, SHARED, problem, wait_for
+
+pytestmark = pytest.mark.skipif(not ENGINE.exists(), reason="thaw-engine was not built")
+
+TOPICS = {
+    "animals": (["the cat", "a dog", "the old horse", "our bird", "a fox"],
+                ["eats", "sleeps", "runs", "hides"]),
+    "weather": (["the rain", "a storm", "the cold wind", "our snow", "a cloud"],
+                ["falls", "blows", "comes", "passes"]),
+}
+PLACES = ["in the garden", "near the house", "every day", "at night"]
+SIZES = {"embedding": 24, "hidden": 32, "layers": 2, "seq_len": 12, "max_len": 48, "min_freq": 2,
+         "drop_mult": 0.1}
+SPAM = SHARED / "data/text/sms_spam.tsv"
+
+
+def sentence(topic, draw):
+    subjects, verbs = TOPICS[topic]
+    return f"{draw.choice(subjects)} {draw.choice(verbs)} {draw.choice(PLACES)}."
+
+
+def table(labelled, unlabelled):
+    """A csv of texts about two topics; those without a label come last."""
+    draw, rows = random.Random(1), io.StringIO()
+    writer = csv.writer(rows)
+    writer.writerow(["text", "label"])
+    for i in range(labelled + unlabelled):
+        topic = list(TOPICS)[i % 2]
+        text = " ".join(sentence(topic, draw) for _ in range(draw.randint(1, 4)))
+        writer.writerow([text, topic if i < labelled else ""])
+    return rows.getvalue().encode()
+
+
+@pytest.fixture(scope="module")
+def dataset(real_server):
+    reply = real_server.post("/v1/datasets?name=topics.csv", table(120, 120))
+    made = real_server.wait_dataset(reply.json()["id"])
+    assert made["status"] == "ready" and made["kind"] == "text", made
+    return made["id"]
+
+
+def spec(dataset, **more):
+    return {"dataset": dataset, "model": None, "text": SIZES, "seed": 3, "threads": 1,
+            "batch_size": 8, "epochs": 10, "freeze_epochs": 2, "base_lr": 0.1, "lr_mult": 1, "lm_epochs": 4,
+            "lm_lr": 2e-2, **more}
+
+
+def finish(server, reply, seconds=300):
+    assert reply.status_code == 202, reply.text
+    job = wait_for(lambda: server.get(f"/v1/jobs/{reply.json()['id']}").json(),
+                   lambda j: j["status"] in ("succeeded", "failed", "paused"), seconds)
+    assert job["status"] != "failed", job["error"]
+    return job
+
+
+@pytest.fixture(scope="module")
+def job(real_server, dataset):
+    return finish(real_server, real_server.post("/v1/jobs", json=spec(dataset)))
+
+
+def events(server, job, kind):
+    listed, after = [], 0
+    while True:
+        page = server.get(f"/v1/jobs/{job['id']}/events?after={after}&limit=100").json()
+        listed += [event for event in page["data"] if event["type"] == kind]
+        if not page["has_more"]:
+            return listed
+        after = page["data"][-1]["seq"]
+
+
+def test_a_dry_run_foretells_phases_groups_and_steps(real_server, dataset, job):
+    plan = real_server.post("/v1/jobs?dry_run=true", json=spec(dataset)).json()
+    stages = plan["stages"]
+    assert [stage["phase"] for stage in stages] == ["language_model"] + 4 * ["classifier"]
+    groups = [[group["name"] for group in stage["groups"]] for stage in stages]
+    assert groups[0] == ["rnn1", "rnn2", "encoder+decoder"]
+    assert groups[1] == ["embedding", "rnn1", "rnn2", "head"]
+    assert [group["frozen"] for group in stages[2]["groups"]] == [True, True, False, False]
+    assert plan["estimate"]["peak_memory_bytes"] > 1 << 20
+    ran = real_server.get(f"/v1/jobs/{job['id']}/schedule").json()["stages"]
+    assert [stage["steps"] for stage in ran] == [stage["steps"] for stage in stages]
+
+
+def test_the_classifier_learns_and_the_language_model_is_kept(real_server, dataset, job):
+    assert job["model"] is None and job["spec"]["task"] == "text_classification"
+    assert job["latest"]["accuracy"] > 0.9
+    model = real_server.get(f"/v1/models/{job['result_model']}").json()
+    assert len(model["lineage"]) == 1
+    base = real_server.get(f"/v1/models/{model['lineage'][0]}").json()
+    assert model["kind"] == base["kind"] == "text"
+    assert model["classes"] == ["animals", "weather"] and base["classes"] is None
+    assert base["job"] == model["job"] == job["id"] and base["lineage"] is None
+    assert model["text"] == base["text"] and model["text"]["hidden"] == SIZES["hidden"]
+    again = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": dataset, "model": base["id"], "lm_epochs": 0, "epochs": 1, "threads": 1,
+        "batch_size": 8, "seed": 3}))
+    assert again["model"] == base["id"]
+    lineage = real_server.get(f"/v1/models/{again['result_model']}").json()["lineage"]
+    assert lineage == [base["name"]]
+
+
+def test_epochs_of_a_language_model_have_a_perplexity(real_server, job):
+    epochs = events(real_server, job, "epoch")
+    language = [event for event in epochs if event["stage_index"] == 0]
+    assert len(language) == 4
+    assert language[-1]["perplexity"] < language[0]["perplexity"]
+    assert all("perplexity" not in event for event in epochs if event["stage_index"] > 0)
+    steps = [event for event in events(real_server, job, "step") if event["stage_index"] == 0]
+    assert all(event["tokens_per_second"] > 0 for event in steps) and steps
+
+
+def test_reports_are_those_of_pictures_with_the_texts(real_server, job):
+    path = f"/v1/jobs/{job['id']}"
+    report = real_server.get(path + "/report").json()
+    assert report["n"] == 24 and report["task"] == "text_classification"
+    assert report["accuracy"] == job["latest"]["accuracy"]
+    assert sum(map(sum, report["confusion_matrix"])) == 24
+    worst = real_server.get(path + "/top_losses?k=3").json()["data"]
+    assert len(worst) == 3
+    assert all(any(place in item["text"] for place in PLACES) for item in worst)
+
+
+def test_a_language_model_alone_is_a_base_for_later_jobs(real_server, dataset):
+    job = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": dataset, "model": None, "task": "language_model", "text": SIZES, "threads": 1,
+        "batch_size": 8, "lm_epochs": 2, "lm_lr": 2e-2}))
+    model = real_server.get(f"/v1/models/{job['result_model']}").json()
+    assert model["classes"] is None and model["kind"] == "text"
+    assert job["latest"]["perplexity"] > 1
+    tuned = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": dataset, "model": model["id"], "epochs": 1, "lm_epochs": 1, "threads": 1,
+        "batch_size": 8}))
+    assert [stage["phase"] for stage in tuned["spec"]["stages"]].count("language_model") == 2
+    assert tuned["spec"]["text"]["hidden"] is None  # the model's
+
+
+def test_a_pause_changes_nothing(real_server, dataset, job):
+    stages = [dict(stage, then="pause") if stage["name"] == "stage-1" else stage
+              for stage in job["spec"]["stages"]]
+    body = {key: value for key, value in spec(dataset).items()
+            if key not in ("epochs", "freeze_epochs", "base_lr", "lr_mult", "lm_epochs", "lm_lr")}
+    paused = finish(real_server, real_server.post("/v1/jobs", json={**body, "stages": stages}))
+    assert paused["status"] == "paused"
+    gone_on = finish(real_server, real_server.post(f"/v1/jobs/{paused['id']}/resume"))
+    assert gone_on["weights_sha256"] == job["weights_sha256"]
+
+
+def test_one_percent_first_then_all(real_server, dataset):
+    sampled = finish(real_server, real_server.post("/v1/jobs", json=spec(
+        dataset, sample={"fraction": 0.01, "min_per_class": 10})))
+    stages = events(real_server, sampled, "stage")
+    assert stages[1]["n_train"] == 20
+    grown = finish(real_server, real_server.post(f"/v1/jobs/{sampled['id']}/promote",
+                                                 json={"fraction": 1.0}))
+    assert events(real_server, grown, "stage")[1]["n_train"] == 96
+
+
+@pytest.mark.parametrize("more, status, pointer", [
+    ({"image": {"size": 64}}, 422, "/image"),
+    ({"task": "image_classification"}, 422, None),
+    ({"model": "resnet18", "text": {}}, 422, None),
+    ({"model": "no-such-model", "text": {}}, 422, "/model"),
+    ({"class_weights": {"birds": 2}}, 422, "/class_weights"),
+])
+def test_what_does_not_go_with_texts_is_refused(real_server, dataset, more, status, pointer):
+    refused = problem(real_server.post("/v1/jobs", json={**spec(dataset), **more}), status)
+    assert pointer is None or refused["errors"][0]["pointer"] == pointer, refused
+
+
+@pytest.mark.skipif(not SPAM.exists(), reason=f"{SPAM} is not here")
+def test_a_sample_of_real_messages_trains_to_the_end(real_server):
+    made = real_server.post(
+        "/v1/datasets?name=sms.tsv&header=false&label_column=0&text_column=1", SPAM.read_bytes())
+    ready = real_server.wait_dataset(made.json()["id"])
+    assert ready["status"] == "ready", ready
+    job = finish(real_server, real_server.post("/v1/jobs", json=spec(
+        ready["id"], sample={"fraction": 0.05}, lm_epochs=2, epochs=2)))
+    report = real_server.get(f"/v1/jobs/{job['id']}/report").json()
+    assert report["accuracy"] > 0.8

@@ -21,7 +21,7 @@ static struct recipe watching(const char *monitor, int64_t patience, double min_
 
 static struct scores scored(double valid_loss, double accuracy)
 {
-    return (struct scores){.5, valid_loss, accuracy, 1 - accuracy};
+    return (struct scores){.5, valid_loss, accuracy, 1 - accuracy, NAN};
 }
 
 /* The verdicts of epochs with these validation losses: 'b' best, 's' stop, 'r' reduced. */

@@ -52,14 +52,35 @@ static void without_validation_items_scores_are_unknown(void **state)
 static void scores_survive_json_to_the_last_bit(void **state)
 {
     (void)state;
-    struct scores scores = {.1 + .2, NAN, 1. / 3, 2. / 3};
+    struct scores scores = {.1 + .2, NAN, 1. / 3, 2. / 3, NAN};
     struct json *json = json_new_object();
     scores_set(&scores, json);
     assert_int_equal(json_type(json_get(json, "valid_loss")), JSON_NULL);
+    assert_null(json_get(json, "perplexity")); /* of language models alone */
     struct scores back = scores_parse(json);
     json_free(json);
+    assert_true(isnan(back.perplexity));
     assert_true(back.train_loss == scores.train_loss && back.accuracy == scores.accuracy);
     assert_true(isnan(back.valid_loss) && back.error_rate == scores.error_rate);
+}
+
+static void a_language_models_loss_is_a_perplexity(void **state)
+{
+    (void)state;
+    struct smooth_loss train = {0};
+    smooth_loss_add(&train, 2);
+    struct evaluation valid = {
+        .loss = {.loss = 30, .weight = 10}, .correct = 4, .rows = 10, .of_words = true};
+    struct scores scores = scores_from(&train, &valid);
+    close_to(scores.perplexity, exp(3));
+    close_to(scores.accuracy, .4);
+    struct json *json = json_new_object();
+    scores_set(&scores, json);
+    struct scores back = scores_parse(json);
+    json_free(json);
+    assert_true(back.perplexity == scores.perplexity);
+    valid.of_words = false;
+    assert_true(isnan(scores_from(&train, &valid).perplexity));
 }
 
 static void losses_and_errors_want_less_accuracy_more(void **state)
@@ -74,7 +95,7 @@ static void losses_and_errors_want_less_accuracy_more(void **state)
     assert_false(scores_is_better("accuracy", NAN, .1));
     assert_false(scores_is_better("loudness", 1, 2));
     assert_false(scores_knows("loudness"));
-    struct scores scores = {1, 2, .75, .25};
+    struct scores scores = {1, 2, .75, .25, 4};
     close_to(scores_get(&scores, "accuracy"), .75);
     assert_true(isnan(scores_get(&scores, "loudness")));
 }
@@ -98,6 +119,7 @@ int main(void)
         cmocka_unit_test(without_validation_items_scores_are_unknown),
         cmocka_unit_test(better_by_a_margin_is_more_than_better),
         cmocka_unit_test(scores_survive_json_to_the_last_bit),
+        cmocka_unit_test(a_language_models_loss_is_a_perplexity),
         cmocka_unit_test(losses_and_errors_want_less_accuracy_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

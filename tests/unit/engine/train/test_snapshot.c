@@ -18,9 +18,9 @@
 /* Two stages; [0] names the first alone, [1] both. */
 static const char stages[][SHA256_HEX] = {HEX "0", HEX "1"};
 static const char other_second[][SHA256_HEX] = {HEX "0", HEX "2"};
-static const struct snapshot_run run = {HEX "a", stages, 2};
-static const struct snapshot_run another_run = {HEX "b", stages, 2};
-static const struct snapshot_run changed_run = {HEX "a", other_second, 2};
+static const struct snapshot_run run = {HEX "a", stages, 2, NULL, NULL, NULL};
+static const struct snapshot_run another_run = {HEX "b", stages, 2, NULL, NULL, NULL};
+static const struct snapshot_run changed_run = {HEX "a", other_second, 2, NULL, NULL, NULL};
 
 struct fixture {
     char folder[64];
@@ -91,7 +91,7 @@ static struct position some_position(void)
     at.threads = 3;
     memset(at.plans, 'a', sizeof at.plans - 1);
     at.loss = (struct smooth_loss){.1 + .2, 17};
-    at.latest = (struct scores){.5, 1. / 3, .75, .25};
+    at.latest = (struct scores){.5, 1. / 3, .75, .25, NAN};
     at.accumulated = 24;
     at.found_rate = 1. / 7;
     at.seconds = 12.5;

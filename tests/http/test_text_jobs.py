@@ -1,4 +1,4 @@
-"""Jobs on texts with the real engine: a language model, a classifier on it, what is told of both."""
+"""Jobs on texts with the real engine: a language model, a classifier on it, what is told."""
 import csv
 import io
 import random
@@ -48,7 +48,8 @@ def dataset(real_server):
 
 def spec(dataset, **more):
     return {"dataset": dataset, "model": None, "text": SIZES, "seed": 3, "threads": 1,
-            "batch_size": 8, "epochs": 10, "freeze_epochs": 2, "base_lr": 0.1, "lr_mult": 1, "lm_epochs": 4,
+            "batch_size": 8, "epochs": 10, "freeze_epochs": 2, "base_lr": 0.1, "lr_mult": 1,
+            "lm_epochs": 4,
             "lm_lr": 2e-2, **more}
 
 

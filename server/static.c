@@ -19,6 +19,7 @@ EMBED(web_api, "web/js/api.js");
 EMBED(web_state, "web/js/state.js");
 EMBED(web_dom, "web/js/dom.js");
 EMBED(web_jobs, "web/js/jobs.js");
+EMBED(web_datasets, "web/js/datasets.js");
 EMBED(web_chart, "web/js/chart.js");
 
 #define HTML    "text/html; charset=utf-8"
@@ -38,6 +39,7 @@ static const struct {
     {"/js/state.js", MODULE, web_state, web_state_end},
     {"/js/dom.js", MODULE, web_dom, web_dom_end},
     {"/js/jobs.js", MODULE, web_jobs, web_jobs_end},
+    {"/js/datasets.js", MODULE, web_datasets, web_datasets_end},
     {"/js/chart.js", MODULE, web_chart, web_chart_end},
 };
 

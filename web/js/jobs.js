@@ -68,7 +68,7 @@ function detail(job, epochs) {
 
 export function card(job, state, onToggle) {
   const epochs = state.history.get(job.id);
-  const dataset = state.datasets.get(job.dataset) ?? job.dataset;
+  const dataset = state.datasets.get(job.dataset)?.name ?? job.dataset;
   return el("article", { class: "job", "data-id": job.id },
     el("button", { type: "button", "aria-expanded": epochs ? "true" : "false", onclick: () => onToggle(job.id) },
       el("div", { class: "name" }, job.name ?? dataset, el("small", {}, `${job.model} on ${dataset}`)),

@@ -1,6 +1,7 @@
 // main.js -- puts the page together and keeps it live.
 
 import { count, get, listen } from "./api.js";
+import { datasetCard } from "./datasets.js";
 import { el } from "./dom.js";
 import { card } from "./jobs.js";
 import { State } from "./state.js";
@@ -21,6 +22,8 @@ function draw() {
   focused = document.activeElement?.closest?.(".job")?.dataset.id ?? focused;
   drawTiles();
   place("jobs").replaceChildren(...(jobs.length ? jobs.map((job) => card(job, state, toggle)) : [el("p", { class: "empty" }, "No job yet. The lines below start one.")]));
+  const datasets = state.newestDatasets();
+  place("datasets").replaceChildren(...(datasets.length ? datasets.map((dataset) => datasetCard(dataset, state, toggleDataset)) : [el("p", { class: "empty" }, "No dataset yet.")]));
   if (focused) document.querySelector(`.job[data-id="${CSS.escape(focused)}"] > button`)?.focus({ preventScroll: true });
 }
 
@@ -28,6 +31,19 @@ async function toggle(id) {
   focused = id;
   if (state.history.has(id)) state.history.delete(id);
   else await state.open(id);
+  draw();
+}
+
+async function toggleDataset(id) {
+  focused = id;
+  if (state.items.has(id)) state.items.delete(id);
+  else await state.openDataset(id);
+  draw();
+}
+
+async function showDataset(id) {
+  await state.dataset(id);
+  if (state.items.has(id)) await state.openDataset(id);
   draw();
 }
 
@@ -41,6 +57,7 @@ async function drawNumbers() {
 function drawSteps() {
   const at = location.origin;
   const steps = [
+    ["Upload texts", `curl --data-binary @reviews.csv '${at}/v1/datasets?name=reviews'`],
     ["Upload pictures", `curl -F file=@photos.zip -F name=photos ${at}/v1/datasets`],
     ["Import weights", `curl --data-binary @resnet34.pth '${at}/v1/models?name=resnet34-imagenet&architecture=resnet34&classes=imagenet1k'`],
     ["Train", `curl ${at}/v1/jobs -d '{"dataset":"ds_...","model":"resnet34-imagenet","epochs":3}'`],
@@ -64,7 +81,7 @@ function showLink(kind, text) {
 
 function onEvent(event) {
   if (event.job) state.changed(event.job);
-  if (event.dataset) state.name(event.dataset);
+  if (event.dataset) showDataset(event.dataset);
   if (event.type === "state" || event.type === "done") drawNumbers();
 }
 

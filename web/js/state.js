@@ -11,7 +11,8 @@ export class State {
   constructor(onChange) {
     this.jobs = new Map();
     this.history = new Map(); // job id -> epochs, for the jobs that are open on the page
-    this.datasets = new Map(); // id -> name
+    this.datasets = new Map(); // id -> dataset
+    this.items = new Map(); // dataset id -> its first items, for those that are open on the page
     this.onChange = onChange;
     this.due = new Map(); // job id -> timer
   }
@@ -20,7 +21,7 @@ export class State {
   async load() {
     const { last_seq: seq } = await get("/v1/events?limit=1");
     const [jobs, datasets] = await Promise.all([get(`/v1/jobs?limit=${SHOWN}`), get("/v1/datasets?limit=100")]);
-    for (const dataset of datasets.data) this.datasets.set(dataset.id, dataset.name);
+    for (const dataset of datasets.data) this.datasets.set(dataset.id, dataset);
     for (const job of jobs.data) this.jobs.set(job.id, job);
     this.onChange();
     return seq;
@@ -44,7 +45,7 @@ export class State {
     try {
       const job = await get(`/v1/jobs/${id}`);
       this.jobs.set(id, job);
-      if (!this.datasets.has(job.dataset)) await this.name(job.dataset);
+      if (!this.datasets.has(job.dataset)) await this.dataset(job.dataset);
       if (this.history.has(id)) await this.open(id);
     } catch {
       this.jobs.delete(id); // deleted meanwhile
@@ -52,12 +53,21 @@ export class State {
     this.onChange();
   }
 
-  async name(dataset) {
+  async dataset(id) {
     try {
-      this.datasets.set(dataset, (await get(`/v1/datasets/${dataset}`)).name);
+      this.datasets.set(id, await get(`/v1/datasets/${id}`));
     } catch {
-      this.datasets.set(dataset, dataset);
+      this.datasets.delete(id); // deleted meanwhile
     }
+  }
+
+  newestDatasets() {
+    return [...this.datasets.values()].sort((a, b) => b.created_at.localeCompare(a.created_at)).slice(0, SHOWN);
+  }
+
+  async openDataset(id) {
+    const ready = this.datasets.get(id)?.status === "ready";
+    this.items.set(id, ready ? (await get(`/v1/datasets/${id}/items?limit=12`)).data : []);
   }
 
   async open(id) {

@@ -326,11 +326,31 @@ static void no_training_picture_fails(void **state)
 static void no_usable_picture_fails_and_names_the_first_member(void **state)
 {
     (void)state;
-    add("a/readme.txt", "hello", 5);
-    add("b/notes.txt", "hello", 5);
+    add("a/notes.bin", "\1\2\3\4\5", 5);
+    add("b/notes.bin", "\1\2\3\4\5", 5);
     assert_int_equal(ingest(), E_INVALID);
     assert_failed_as(E_INVALID, "no_images");
-    assert_non_null(strstr(err.detail, "a/readme.txt: The content is neither"));
+    assert_non_null(strstr(err.detail, "a/notes.bin: The content is neither"));
+}
+
+static void texts_in_folders_are_a_text_data_set(void **state)
+{
+    (void)state;
+    struct pack *pack;
+    char pack_path[128], index_path[128], name[PACK_NAME_TEXT];
+    add("b/2.txt", "two", 3);
+    add("a/1.txt", "one", 3);
+    add("unsup/3.txt", "three", 5);
+    assert_int_equal(ingest(), OK);
+    assert_string_equal(json_string(result, "kind", ""), "text");
+    assert_int_equal(split("train"), 2);
+    assert_int_equal(split("unlabelled"), 1);
+    snprintf(pack_path, sizeof pack_path, "%s/pack", out);
+    snprintf(index_path, sizeof index_path, "%s/index", out);
+    assert_int_equal(pack_open(pack_path, index_path, &pack, &err), OK);
+    assert_true(pack_is_text(pack));
+    assert_string_equal(pack_item_name(pack, 0, name), "a/1.txt");
+    pack_close(pack);
 }
 
 static void a_truncated_upload_fails_although_its_first_members_are_good(void **state)
@@ -417,6 +437,7 @@ int main(void)
         IN_A_FOLDER(one_class_only_fails_and_names_it),
         IN_A_FOLDER(no_training_picture_fails),
         IN_A_FOLDER(no_usable_picture_fails_and_names_the_first_member),
+        IN_A_FOLDER(texts_in_folders_are_a_text_data_set),
         IN_A_FOLDER(a_truncated_upload_fails_although_its_first_members_are_good),
         IN_A_FOLDER(limits_of_the_document_hold_and_nonsense_is_refused),
         IN_A_FOLDER(the_shared_photos_are_counted_right),

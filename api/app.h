@@ -25,18 +25,23 @@ struct asset {
     const char *etag; /* quoted */
 };
 
-/* One image to classify. Everything in it is borrowed until `done` was called. */
+/* One image or text that a model is to answer. Everything in it is borrowed until `done` was
+ * called. */
 struct predict_ask {
     const char *model;   /* mdl_ or ckpt_ id: asks with the same id share one resident engine */
     const char *weights; /* absolute path of the safetensors file */
-    const void *image;   /* the encoded bytes, at most WIRE_MAX_IMAGE */
-    size_t image_bytes;
+    const char *kind;    /* "image" or "text" */
+    const void *bytes;   /* an encoded image, at most WIRE_MAX_IMAGE; or UTF-8, WIRE_MAX_TEXT */
+    size_t n_bytes;
     int top_k;
-    bool tta; /* test-time augmentation */
-    /* Called exactly once, on any thread, perhaps before `predict` returns. `predictions` is
-     * [{label, probability}] and valid during the call only; NULL when status is not OK. */
-    void (*done)(void *arg, enum status status, const struct json *predictions,
-                 const struct err *err);
+    bool tta;           /* test-time augmentation */
+    int next;           /* words that a language model is to go on for */
+    double temperature; /* of these */
+    int64_t seed;
+    /* Called exactly once, on any thread, perhaps before `predict` returns. `answer` is an object
+     * {predictions:[{label, probability}]}, of a language model {perplexity, continuation, tokens};
+     * valid during the call only; NULL when status is not OK. */
+    void (*done)(void *arg, enum status status, const struct json *answer, const struct err *err);
     void *arg;
 };
 

@@ -1,5 +1,5 @@
-/* predict.c -- pictures in, labels out. Each picture of a request is one ask of the predictor; the
- * reply is made when the last is answered, on the predictor's thread. */
+/* predict.c -- pictures or texts in, labels out, or a text that goes on. Each of a request is one
+ * ask of the predictor; the reply is made when the last is answered, on the predictor's thread. */
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -7,23 +7,24 @@
 #include <unistd.h>
 
 #include "api/handlers.h"
+#include "api/predict_body.h"
 #include "api/spec/wire.h"
 #include "store/blobs.h"
 #include "store/checkpoints.h"
 #include "store/models.h"
 
-#define MAX_TOP_K     1000
 #define DEFAULT_TOP_K 5
 
 struct prediction;
 
-/* One picture. */
-struct picture {
+/* One picture or text. */
+struct question {
     struct prediction *prediction; /* borrowed */
-    const char *file_name;         /* for the sentence when it fails; or NULL */
-    void *image;                   /* owned: the mapped file */
+    const char *name;              /* for the sentence when it fails; or NULL */
+    void *mapped;                  /* owned: a picture's file */
+    const char *text;              /* borrowed from the request; of a text */
     size_t bytes;
-    struct json *answer; /* owned: [{label, probability}] */
+    struct json *answer; /* owned: as app.h says */
     struct err err;
     struct predict_ask ask;
 };
@@ -33,12 +34,12 @@ struct prediction {
     const struct request *request;
     struct reply *reply;
     const char *model; /* id */
-    struct picture *pictures;
+    struct question *questions;
     size_t n;
-    atomic_size_t left; /* pictures without an answer */
+    atomic_size_t left; /* questions without an answer */
 };
 
-static enum status map_picture(const struct upload *upload, struct picture *picture,
+static enum status map_picture(const struct upload *upload, struct question *question,
                                struct err *err)
 {
     if (upload->bytes == 0)
@@ -48,58 +49,81 @@ static enum status map_picture(const struct upload *upload, struct picture *pict
     int fd = open(upload->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_errno(err, "The upload cannot be read");
-    picture->image = mmap(NULL, upload->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    question->mapped = mmap(NULL, upload->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
-    if (picture->image == MAP_FAILED) {
-        picture->image = NULL;
+    if (question->mapped == MAP_FAILED) {
+        question->mapped = NULL;
         return err_errno(err, "The upload cannot be read");
     }
-    picture->bytes = upload->bytes;
-    picture->file_name = upload->file_name;
+    question->bytes = upload->bytes;
+    question->name = upload->file_name;
     return OK;
 }
 
 static void release(struct prediction *prediction)
 {
     for (size_t i = 0; i < prediction->n; i++) {
-        struct picture *picture = &prediction->pictures[i];
-        if (picture->image)
-            munmap(picture->image, picture->bytes);
-        json_free(picture->answer);
+        struct question *question = &prediction->questions[i];
+        if (question->mapped)
+            munmap(question->mapped, question->bytes);
+        json_free(question->answer);
     }
 }
 
 /* --- The reply -------------------------------------------------------------------------------- */
 
-static void add_prediction(struct json *predictions, const struct picture *picture)
+static void set_classes(struct json *entry, const struct json *predictions)
 {
-    struct json *entry = json_add_object(predictions);
-    const struct json *best = json_first(picture->answer);
+    const struct json *best = json_first(predictions);
     json_set_string(entry, "label", json_string(best, "label", NULL));
     json_set_number(entry, "probability", json_number(best, "probability", 0));
-    json_set(entry, "probabilities", json_copy(picture->answer));
+    json_set(entry, "probabilities", json_copy(predictions));
 }
 
-static void reply_failure(struct prediction *prediction, struct picture *picture)
+/* The text with what the language model wrote behind it, or in front of it. */
+static void set_text(struct json *entry, const struct question *question)
+{
+    const char *more = json_string(question->answer, "continuation", "");
+    bool before = json_bool(question->answer, "backwards", false);
+    char *text = mem_printf("%s%s%s", before ? more : "", question->text, before ? "" : more);
+    json_set_string(entry, "text", text);
+    json_set_string(entry, "continuation", more);
+    json_set_number(entry, "perplexity", json_number(question->answer, "perplexity", 0));
+    mem_free(text);
+}
+
+static void add_prediction(struct json *list, const struct question *question)
+{
+    struct json *entry = json_add_object(list);
+    const struct json *predictions = json_get(question->answer, "predictions");
+    if (json_type(predictions) == JSON_ARRAY)
+        set_classes(entry, predictions);
+    else
+        set_text(entry, question);
+    if (question->text)
+        json_set_integer(entry, "tokens", json_integer(question->answer, "tokens", 0));
+}
+
+static void reply_failure(struct prediction *prediction, struct question *question)
 {
     const struct request *request = prediction->request;
-    if (prediction->n > 1 && picture->file_name)
-        err_prefix(&picture->err, "%.100s: ", picture->file_name);
-    reply_problem(prediction->reply, request->arena, &picture->err, request->id, request->path);
+    if (prediction->n > 1 && question->name)
+        err_prefix(&question->err, "%.100s: ", question->name);
+    reply_problem(prediction->reply, request->arena, &question->err, request->id, request->path);
 }
 
 static void finish(struct prediction *prediction)
 {
     const struct request *request = prediction->request;
-    struct picture *failed = NULL;
+    struct question *failed = NULL;
     struct json *body = json_new_object();
     json_set_string(body, "model", prediction->model);
     struct json *predictions = json_set_array(body, "predictions");
     for (size_t i = 0; i < prediction->n && !failed; i++) {
-        if (prediction->pictures[i].err.status)
-            failed = &prediction->pictures[i];
+        if (prediction->questions[i].err.status)
+            failed = &prediction->questions[i];
         else
-            add_prediction(predictions, &prediction->pictures[i]);
+            add_prediction(predictions, &prediction->questions[i]);
     }
     if (failed) {
         json_free(body);
@@ -111,32 +135,27 @@ static void finish(struct prediction *prediction)
     request->resume(request->resume_arg);
 }
 
-static void answered(void *argument, enum status status, const struct json *predictions,
+static void answered(void *argument, enum status status, const struct json *answer,
                      const struct err *err)
 {
-    struct picture *picture = argument;
-    struct prediction *prediction = picture->prediction;
+    struct question *question = argument;
+    struct prediction *prediction = question->prediction;
     if (status)
-        picture->err = *err;
+        question->err = *err;
     else
-        picture->answer = json_copy(predictions);
+        question->answer = json_copy(answer);
     if (atomic_fetch_sub(&prediction->left, 1) == 1)
         finish(prediction);
 }
 
 /* --- The request ------------------------------------------------------------------------------ */
 
-/* What is asked of every picture. */
-struct wish {
-    const char *weights; /* path */
-    int64_t top_k;
-    bool tta;
-};
-
-static enum status read_wish(const struct request *request, struct wish *wish, struct err *err)
+static enum status read_wish(const struct request *request, struct predict_wish *wish,
+                             struct err *err)
 {
+    *wish = (struct predict_wish){.temperature = 1};
     enum status status =
-        request_integer(request, "top_k", 1, MAX_TOP_K, DEFAULT_TOP_K, &wish->top_k, err);
+        request_integer(request, "top_k", 1, PREDICT_MAX_TOP_K, DEFAULT_TOP_K, &wish->top_k, err);
     return status ? status : request_bool(request, "tta", false, &wish->tta, err);
 }
 
@@ -189,35 +208,64 @@ static enum status map_pictures(const struct request *request, struct prediction
     if (status)
         return status;
     prediction->n = request->n_uploads;
-    prediction->pictures =
-        arena_alloc(request->arena, prediction->n * sizeof(*prediction->pictures));
+    prediction->questions =
+        arena_alloc(request->arena, prediction->n * sizeof(*prediction->questions));
     for (size_t i = 0; !status && i < prediction->n; i++)
-        status = map_picture(&request->uploads[i], &prediction->pictures[i], err);
+        status = map_picture(&request->uploads[i], &prediction->questions[i], err);
     if (status)
         release(prediction);
     return status;
 }
 
-/* After the first ask nothing of the prediction may be touched but through its own picture: the
+static enum status take_texts(const struct request *request, struct prediction *prediction,
+                              struct predict_wish *wish, struct err *err)
+{
+    struct predict_text *texts = NULL;
+    enum status status =
+        predict_body_read(request->json, request->arena, wish, &texts, &prediction->n, err);
+    if (!status && wish->tta)
+        status = err_set(err, E_INVALID, "tta is of pictures: a text has no other views.");
+    if (status)
+        return status;
+    prediction->questions =
+        arena_alloc(request->arena, prediction->n * sizeof(*prediction->questions));
+    for (size_t i = 0; i < prediction->n; i++) {
+        struct question *question = &prediction->questions[i];
+        question->text = texts[i].bytes;
+        question->bytes = texts[i].len;
+        question->name = prediction->n > 1 ? arena_printf(request->arena, "/texts/%zu", i) : NULL;
+    }
+    return OK;
+}
+
+/* After the first ask nothing of the prediction may be touched but through its own question: the
  * last answer may have come and the request be gone. So all asks are made before. */
-static void ask_all(struct app *app, struct prediction *prediction, const struct wish *wish)
+static void ask_all(struct app *app, struct prediction *prediction, const char *weights,
+                    const struct predict_wish *wish)
 {
     size_t n = prediction->n;
-    struct picture *pictures = prediction->pictures;
+    struct question *questions = prediction->questions;
     atomic_init(&prediction->left, n);
     for (size_t i = 0; i < n; i++) {
-        pictures[i].prediction = prediction;
-        pictures[i].ask = (struct predict_ask){.model = prediction->model,
-                                               .weights = wish->weights,
-                                               .image = pictures[i].image,
-                                               .image_bytes = pictures[i].bytes,
-                                               .top_k = (int)wish->top_k,
-                                               .tta = wish->tta,
-                                               .done = answered,
-                                               .arg = &pictures[i]};
+        struct question *question = &questions[i];
+        question->prediction = prediction;
+        question->ask = (struct predict_ask){
+            .model = prediction->model,
+            .weights = weights,
+            .kind = question->text ? "text" : "image",
+            .bytes = question->text ? question->text : question->mapped,
+            .n_bytes = question->bytes,
+            .top_k = (int)wish->top_k,
+            .tta = wish->tta,
+            .next = (int)wish->next,
+            .temperature = wish->temperature,
+            .seed = wish->seed,
+            .done = answered,
+            .arg = question,
+        };
     }
     for (size_t i = 0; i < n; i++)
-        app->ports.predict(app->ports.predictor, &pictures[i].ask);
+        app->ports.predict(app->ports.predictor, &questions[i].ask);
 }
 
 enum status models_predict(struct app *app, const struct request *request, struct reply *reply,
@@ -226,16 +274,18 @@ enum status models_predict(struct app *app, const struct request *request, struc
     struct prediction *prediction = arena_alloc(request->arena, sizeof(*prediction));
     *prediction = (struct prediction){.request = request, .reply = reply};
     char *path = arena_alloc(request->arena, 4096);
-    struct wish wish = {.weights = path};
+    struct predict_wish wish;
     const char *sha256;
     enum status status = read_wish(request, &wish, err);
     if (!status)
         status = weights_of(app, request, &prediction->model, &sha256, err);
     if (!status)
         status = blob_path(app->store, sha256, path, 4096, err);
-    if (!status)
+    if (!status && request->body == BODY_JSON)
+        status = take_texts(request, prediction, &wish, err);
+    else if (!status)
         status = map_pictures(request, prediction, err);
     if (!status)
-        ask_all(app, prediction, &wish);
+        ask_all(app, prediction, path, &wish);
     return status;
 }

@@ -88,8 +88,10 @@ const struct route routes[] = {
      "deletes an imported or fine-tuned model; stops the download of a base model"},
     {"GET", "/v1/models/{id}/weights", models_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
      "format", "a model's weights: safetensors, onnx, or a bundle that works without Thaw"},
-    {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD,
-     ROUTE_DEFERS | ROUTE_IMAGES, "top_k tta", "classifies one picture, or several in a form"},
+    {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD | BODY_JSON,
+     ROUTE_DEFERS | ROUTE_IMAGES, "top_k tta",
+     "classifies one picture, or several in a form; or {\"text\"} or {\"texts\"}; a language model "
+     "goes on with a text: {\"text\", \"next\", \"temperature\", \"seed\"}"},
     {"GET", "/v1/checkpoints/{id}/weights", checkpoint_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
      "format", "a checkpoint's weights, in the same formats"},
 };

@@ -24,11 +24,11 @@ struct ask *asks_take(struct asks *asks, struct ask *before)
     return ask;
 }
 
-void ask_answer(struct ask *ask, enum status status, const struct json *predictions,
+void ask_answer(struct ask *ask, enum status status, const struct json *answer,
                 const struct err *err)
 {
     atomic_fetch_sub(ask->open, 1);
-    ask->given.done(ask->given.arg, status, predictions, err);
+    ask->given.done(ask->given.arg, status, answer, err);
     mem_free(ask);
 }
 

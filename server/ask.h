@@ -27,7 +27,7 @@ void asks_push(struct asks *asks, struct ask *ask);
 struct ask *asks_take(struct asks *asks, struct ask *before);
 
 /* Each answers and frees. */
-void ask_answer(struct ask *ask, enum status status, const struct json *predictions,
+void ask_answer(struct ask *ask, enum status status, const struct json *answer,
                 const struct err *err);
 void ask_refuse(struct ask *ask, enum status status, const char *code, const char *sentence);
 void asks_refuse_late(struct asks *asks, double now);

@@ -1,9 +1,10 @@
-/* predictor.c -- the thread that owns resident engines and hands them images.
+/* predictor.c -- the thread that owns resident engines and hands them images
+ * and texts.
  *
  * An ask waits in `waiting` (oldest first) until an engine with its weights has room, is then in
  * that engine's `flight` until its answer comes, and is answered exactly once, on this thread and
  * with no lock held. After a crash the asks in flight are tried again one by one, so that the one
- * image that kills engines fails alone. */
+ * that kills engines fails alone. */
 #include "server/predictor.h"
 
 #include <errno.h>
@@ -139,8 +140,12 @@ static bool give(struct resident *resident, const struct ask *ask)
     json_set_integer(header, "id", ask->id);
     json_set_integer(header, "top_k", ask->given.top_k);
     json_set_bool(header, "tta", ask->given.tta);
+    json_set_string(header, "kind", ask->given.kind);
+    json_set_integer(header, "next", ask->given.next);
+    json_set_number(header, "temperature", ask->given.temperature);
+    json_set_integer(header, "seed", ask->given.seed);
     enum status status =
-        child_send(resident->child, header, ask->given.image, ask->given.image_bytes, &err);
+        child_send(resident->child, header, ask->given.bytes, ask->given.n_bytes, &err);
     json_free(header);
     return status == OK;
 }
@@ -193,9 +198,9 @@ static void take_prediction(struct resident *resident, const struct json *header
     if (!ask)
         return; /* it came too late, its asker has given up */
     asks_take(&resident->flight, before);
-    const struct json *predictions = json_get(header, "predictions");
-    if (json_type(predictions) == JSON_ARRAY) {
-        ask_answer(ask, OK, predictions, NULL);
+    if (json_type(json_get(header, "predictions")) == JSON_ARRAY ||
+        json_type(json_get(header, "perplexity")) == JSON_NUMBER) {
+        ask_answer(ask, OK, header, NULL);
         return;
     }
     struct err err = {0};
@@ -246,7 +251,7 @@ static void release_flight(struct predictor *predictor, struct resident *residen
             ask_answer(ask, resident->failure.status, NULL, &resident->failure);
         else if (ask->tries >= MAX_TRIES)
             ask_refuse(ask, E_UNAVAILABLE, "engine_crashed",
-                       "The engine died twice while it looked at this image.");
+                       "The engine died twice while it looked at this.");
         else
             asks_push(&again, ask);
     }

@@ -121,6 +121,10 @@ static const struct wire_field log_line[] = {
 static const struct wire_field prediction[] = {
     {"id", WIRE_INTEGER, NEEDED, 0, MAX_INTEGER},
     {"predictions", WIRE_PREDICTIONS, OPTIONAL, 0, MAX_PREDICTIONS},
+    {"tokens", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
+    {"perplexity", WIRE_NUMBER, OPTIONAL, 0, 1.7e308},
+    {"continuation", WIRE_TEXT, OPTIONAL, 0, WIRE_MAX_WRITTEN},
+    {"backwards", WIRE_BOOL, OPTIONAL, 0, 0},
     {"status", WIRE_NAME, OPTIONAL, 0, 0},
     {"code", WIRE_TEXT, OPTIONAL, 0, MAX_NAME},
     {"detail", WIRE_TEXT, OPTIONAL, 0, 768},

@@ -6,8 +6,9 @@
  *   pause       {}           train: write a checkpoint, answer `paused`, exit 0; a recipe may wish
  *                            for the same after a stage ("then": "pause"): `paused` says so
  *   cancel      {}           any verb: stop at once, answer `error` with "cancelled", exit 0
- *   predict     {id, top_k, tta} + payload, the bytes of one image (verb predict; any number in
- *               flight); tta: with test-time augmentation
+ *   predict     {id, kind, top_k, tta, next, temperature, seed} + payload, the bytes of one image
+ *               or text (verb predict; any number in flight); tta: with test-time augmentation;
+ * next and what follows: words that a language model goes on for
  *
  * UP (engine -> thawd). The table in wire.c has each type's fields, kinds and bounds; a frame that
  * breaks it ends the engine (`engine_protocol`).
@@ -28,7 +29,8 @@
  *   warning     {code, detail}
  *   log         {detail}
  *   paused      {by_recipe}   by_recipe true: a stage's "then": "pause", not a request
- *   prediction  {id, predictions:[{label, probability}] | status + detail}   answers one `predict`
+ *   prediction  {id, predictions:[{label, probability}] | perplexity + continuation + tokens |
+ *               status + detail}   answers one `predict`
  *   result      {...}   success; ingest, import, export: read result.json in `out`;
  *               train: {weights_sha256, train_loss, valid_loss, accuracy, error_rate}, without
  *               weights for the tasks that train nothing (lr_find, evaluate, predict)
@@ -67,9 +69,11 @@
 #include "base/json.h"
 #include "base/status.h"
 
-#define WIRE_FD         3
-#define WIRE_MAX_IMAGE  (64u << 20) /* payload of one `predict` */
-#define WIRE_MAX_RESULT (8u << 20)  /* result.json */
+#define WIRE_FD          3
+#define WIRE_MAX_IMAGE   (64u << 20)  /* payload of one `predict` */
+#define WIRE_MAX_TEXT    (256u << 10) /* the same of a text */
+#define WIRE_MAX_WRITTEN (24 << 10)   /* bytes of a language model's words */
+#define WIRE_MAX_RESULT  (8u << 20)   /* result.json */
 
 /* Checks one frame from the engine against the table: known type, fields of the right kind, finite
  * numbers, bounded strings and arrays. E_INVALID names type and field. */

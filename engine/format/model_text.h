@@ -19,7 +19,7 @@
 
 #define MODEL_N_SPECIALS     9
 #define MODEL_MAX_VOCABULARY (1 << 18) /* the first published wt103 has 238462 words */
-#define MODEL_MAX_WORD       1024      /* bytes */
+#define MODEL_MAX_WORD       255       /* bytes, as VOCAB_MAX_WORD */
 #define MODEL_MAX_WIDTH      16384     /* of the embedding and of the hidden state */
 #define MODEL_MAX_LAYERS     6
 #define MODEL_MAX_STEPS      65536 /* seq_len and max_len */

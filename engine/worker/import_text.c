@@ -11,7 +11,7 @@
 #include "engine/worker/import_result.h"
 #include "engine/worker/import_text_names.h"
 #include "engine/worker/import_vocabulary.h"
-#include "engine/zoo/awd_lstm.h"
+#include "engine/zoo/text_network.h"
 
 #define SEQ_LEN         72 /* fastai's defaults, where a file does not say */
 #define MAX_LEN         1440
@@ -194,21 +194,12 @@ static enum status count_classes(const struct tensor_source *source, int64_t *cl
 static enum status build(struct import_text *import, struct err *err)
 {
     const struct model_info *info = &import->info;
-    const struct model_text *text = &info->text;
-    bool decoder = strcmp(info->head, MODEL_HEAD_DECODER) == 0;
     enum status status = OK;
-    import->options = awd_lstm_defaults(decoder ? AWD_LSTM_LANGUAGE_MODEL : AWD_LSTM_CLASSIFIER, 1);
-    import->options.vocabulary = text->n_words;
-    import->options.embedding = text->embedding;
-    import->options.hidden = text->hidden;
-    import->options.layers = (int)text->layers;
-    import->options.classes = 2;
-    if (model_info_has_classes(info)) {
+    import->options = text_network_options(info, import->source);
+    if (model_info_has_classes(info))
         status = count_classes(import->source, &import->options.classes, err);
-        import->options.head_bias = tensor_source_find(import->source, "head.2.bias");
-    } else if (!decoder) {
+    else if (strcmp(info->head, MODEL_HEAD_NONE) == 0)
         import->skip = HEAD_PREFIX;
-    }
     if (status == OK)
         import->graph = awd_lstm_build(&import->options);
     return status;

@@ -28,7 +28,8 @@ def words(version, n):
         made += ["the", "t_up", ",", "xbos", "tk_rep", "caf\u00e9", "xfld", "tk_wrep"]
     else:
         made += ["the", ",", "n't", "caf\u00e9", "\n", "\U0001f600"]
-    made += [f"word{i}" for i in range(n - len(made) - 2)]
+    made += ["w" + chr(97 + i // 26 % 26) + chr(97 + i % 26) + "o" * (i // 676)
+             for i in range(n - len(made) - 2)]
     return made + ["xxfake", "xxfake"]
 
 

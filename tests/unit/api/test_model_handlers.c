@@ -79,19 +79,20 @@ static void ask_about(struct fixture *fixture, int n)
 
 static void answer(struct fixture *fixture, int ask, const char *label)
 {
-    struct json *predictions = json_new_array();
-    struct json *best = json_add_object(predictions);
+    struct json *answer = json_new_object();
+    struct json *best = json_add_object(json_set_array(answer, "predictions"));
     json_set_string(best, "label", label);
     json_set_number(best, "probability", 0.5);
-    fixture->asks[ask]->done(fixture->asks[ask]->arg, OK, predictions, NULL);
-    json_free(predictions);
+    fixture->asks[ask]->done(fixture->asks[ask]->arg, OK, answer, NULL);
+    json_free(answer);
 }
 
 static void pictures_are_answered_in_their_order_whoever_comes_first(void **state)
 {
     struct fixture *fixture = *state;
     ask_about(fixture, 3);
-    assert_memory_equal(fixture->asks[1]->image, "up_p1", 5);
+    assert_memory_equal(fixture->asks[1]->bytes, "up_p1", 5);
+    assert_string_equal(fixture->asks[1]->kind, "image");
     answer(fixture, 2, "c");
     answer(fixture, 0, "a");
     assert_int_equal(fixture->n_resumes, 0);

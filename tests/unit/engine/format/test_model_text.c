@@ -188,7 +188,7 @@ static void a_vocabulary_begins_with_the_special_tokens_and_has_each_word_once(v
     assert_words_refused("\"xxmaj\"", "\"xxmaj\",\"\"", "word 9 is no text, empty");
     assert_words_refused("\"xxmaj\"", "\"xxmaj\",7", "word 9 is no text");
     char *twice = mem_printf("\"xxmaj\",\"%01100d\"", 0);
-    assert_words_refused("\"xxmaj\"", twice, "longer than 1024 bytes");
+    assert_words_refused("\"xxmaj\"", twice, "longer than 255 bytes");
     mem_free(twice);
     struct json *padded = some_words(12);
     json_add_string(padded, "xxfake");

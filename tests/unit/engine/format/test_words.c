@@ -104,7 +104,7 @@ static void a_word_or_a_list_that_is_too_long_is_refused(void **state)
     assert_refused(parse(text.data, text.len), &err, "has 262145 words; at most 262144");
     buf_clear(&text);
     buf_printf(&text, "[\"%0*d\"]", MODEL_MAX_WORD + 1, 0);
-    assert_refused(parse(text.data, text.len), &err, "word 0 is longer than 1024 bytes");
+    assert_refused(parse(text.data, text.len), &err, "word 0 is longer than 255 bytes");
     buf_deinit(&text);
 }
 

@@ -1,5 +1,6 @@
 #include "api/predict_body.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/spec/wire.h"
@@ -41,10 +42,10 @@ static enum status read_integer(const struct json *body, const char *key, int64_
                                 int64_t *value, struct err *err)
 {
     const struct json *given = json_get(body, key);
-    char pointer[32] = "/";
+    char pointer[32];
     if (!given)
         return OK;
-    strcat(pointer, key);
+    snprintf(pointer, sizeof pointer, "/%s", key);
     double number = json_as_number(given, -1);
     if (!json_is_integer(given) || number < (double)low || number > (double)high)
         return err_at(err, E_INVALID, pointer, "\"%s\" takes a whole number in %lld..%lld.", key,

@@ -90,8 +90,9 @@ static enum status read_words(struct text_generator *g, const int32_t *words, in
         for (int64_t t = 0; t < steps; t++)
             *loss += (double)plan_output(g->plan)[t];
     }
+    const int32_t last = (int32_t)steps - 1;
     if (status == OK)
-        plan_word_logits(g->plan, &(int32_t){(int32_t)steps - 1}, 1, g->logits);
+        plan_word_logits(g->plan, &last, 1, g->logits);
     return status;
 }
 
@@ -130,6 +131,7 @@ static int64_t draw(const struct text_generator *g, double temperature, struct r
 static enum status go_on(struct text_generator *g, const struct text_item *item, int32_t *words,
                          struct err *err)
 {
+    const int32_t first = 0;
     struct rng rng = rng_stream("predict", item->seed, 0, 0);
     enum status status = item->next > 0 ? plan_set_steps(g->plan, 1, err) : OK;
     for (int i = 0; status == OK && i < item->next; i++) {
@@ -143,7 +145,7 @@ static enum status go_on(struct text_generator *g, const struct text_item *item,
         plan_tokens(g->plan)[0] = words[i];
         plan_targets(g->plan)[0] = -1;
         plan_forward(g->plan, 0, 0);
-        plan_word_logits(g->plan, &(int32_t){0}, 1, g->logits);
+        plan_word_logits(g->plan, &first, 1, g->logits);
     }
     return status;
 }

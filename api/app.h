@@ -86,7 +86,7 @@ struct plan_ask {
 /* A model in another format. Borrowed until `done` was called. */
 struct export_ask {
     const char *weights; /* blob */
-    const char *format;  /* "onnx" or "bundle" */
+    const char *format;  /* "onnx", "bundle", "pth", "encoder" or "itos" */
     /* Called exactly once, on any thread. `sha256` is the blob that was made. */
     void (*done)(void *arg, enum status status, const char *sha256, const struct err *err);
     void *arg;

@@ -87,7 +87,9 @@ const struct route routes[] = {
     {"DELETE", "/v1/models/{id}", models_remove, SCOPE_WRITE, BODY_NONE, 0, "",
      "deletes an imported or fine-tuned model; stops the download of a base model"},
     {"GET", "/v1/models/{id}/weights", models_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
-     "format", "a model's weights: safetensors, onnx, or a bundle that works without Thaw"},
+     "format",
+     "a model's weights: safetensors, onnx, a bundle that works without "
+     "Thaw, or for PyTorch and fastai pth, encoder and itos"},
     {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD | BODY_JSON,
      ROUTE_DEFERS | ROUTE_IMAGES, "top_k tta",
      "classifies one picture, or several in a form; or {\"text\"} or {\"texts\"}; a language model "

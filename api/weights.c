@@ -20,6 +20,9 @@ static const struct format {
     {"safetensors", "safetensors", "application/octet-stream", true},
     {"onnx", "onnx", "application/octet-stream", false},
     {"bundle", "zip", "application/zip", false},
+    {"pth", "pth", "application/octet-stream", false},
+    {"encoder", "encoder.pth", "application/octet-stream", false}, /* of text, as is the next */
+    {"itos", "pkl", "application/octet-stream", false},
 };
 
 /* What lives until the engine has answered; in the request's arena. */
@@ -42,7 +45,9 @@ static enum status find_format(const struct request *request, const struct forma
             return OK;
         }
     }
-    return err_set(err, E_INVALID, "format is \"%.40s\"; it takes safetensors, onnx or bundle.",
+    return err_set(err, E_INVALID,
+                   "format is \"%.40s\"; it takes safetensors, onnx, bundle or pth, and of a model "
+                   "of text encoder or itos.",
                    name);
 }
 

@@ -17,7 +17,11 @@
 /* What the engine leaves for a format. */
 static const struct {
     const char *format, *file;
-} files[] = {{"onnx", "model.onnx"}, {"bundle", "bundle.zip"}};
+} files[] = {{"onnx", "model.onnx"},
+             {"bundle", "bundle.zip"},
+             {"pth", "model.pth"},
+             {"encoder", "encoder.pth"},
+             {"itos", "itos.pkl"}};
 
 struct export
 {

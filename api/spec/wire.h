@@ -48,15 +48,14 @@
  *            -> out/weights.safetensors, out/result.json {kind, architecture, head, parameters,
  *            groups:[{name, parameters}], classes:[...]|null, n_classes, tensors, image_size or
  *            text:{vocabulary (a number), embedding, ...}, weights_sha256}
- *   export   {verb, weights, format: "onnx" | "bundle", out}
- *            -> out/model.onnx or out/bundle.zip, out/result.json {format, file, bytes}
+ *   export   {verb, weights, format: "onnx" | "bundle" | "pth" | "encoder" | "itos", out}
+ *            -> out/model.onnx, bundle.zip, model.pth, encoder.pth or itos.pkl, out/result.json
+ *            {format, file, bytes}
  *   train    {verb, spec (resolved), pack, index, weights|null, out, threads}
  *            -> out/SLOT.safetensors; goes on by itself from the newest resumable one in `out`
  *   predict  {verb, weights, threads}
  *   plan     {verb, spec, pack, index, weights|null, threads, out} -> out/result.json {stages,
  *            estimate:{peak_memory_bytes, flops_per_step:[...], steps:[...], batch_size}}
- *   export   {verb, weights, format:"onnx"|"bundle", out} -> out/model.onnx | out/bundle.zip,
- *            out/result.json
  *
  * SLOTS of train: "stage-K" (K = 1..), "best", "resume-a", "resume-b" (written in turn: everything
  * that a run needs to go on), "final". File names are SLOT.safetensors; both sides know them from

@@ -1,46 +1,51 @@
 /* export.c -- the verb `export`: a model of this service for programs that are not ours.
  *
- * Writes out/model.onnx or out/bundle.zip, then out/result.json: the result comes last, so where it
- * is the file is whole. */
+ * Writes the file that the table of formats names into `out`, then out/result.json: the result
+ * comes last, so where it is the file is whole. */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/format/onnx.h"
+#include "engine/format/words.h"
 #include "engine/worker/bundle.h"
+#include "engine/worker/export_torch.h"
 #include "engine/worker/verb.h"
 #include "engine/zoo/zoo.h"
 
-#define ONNX_FILE   "model.onnx"
-#define BUNDLE_FILE "bundle.zip"
+struct export;
+
+struct format {
+    const char *name, *file; /* as the wire has them */
+    enum status (*write)(struct export *export, struct err *err);
+};
 
 struct export
 {
     struct tensor_source source;
     struct model_info info;
-    struct graph *graph; /* owned */
-    char *onnx;          /* owned; path of the ONNX file */
-    char *bundle;        /* owned; path of the zip; NULL: none is wanted */
+    const struct format *format;
+    char *path;          /* owned; of the file */
+    const char *out;     /* borrowed */
+    struct graph *graph; /* owned; NULL until it is needed */
 };
 
-static enum status choose_files(const struct json *document, struct export *export, struct err *err)
-{
-    const char *format = json_string(document, "format", "");
-    const char *out = json_string(document, "out", "");
-    bool bundle = strcmp(format, "bundle") == 0;
-    if (!bundle && strcmp(format, "onnx") != 0)
-        return err_set(err, E_INVALID, "The format is \"%.40s\"; it can be onnx or bundle.",
-                       format);
-    export->onnx = mem_printf("%s/%s", out, ONNX_FILE);
-    export->bundle = bundle ? mem_printf("%s/%s", out, BUNDLE_FILE) : NULL;
-    return OK;
-}
+/* --- Networks for pictures, as ONNX ----------------------------------------------------------- */
 
 static enum status build(struct export *export, struct err *err)
 {
     struct zoo_options options = {.classes = (int64_t)json_len(export->info.classes)};
     const struct zoo_net *net = zoo_find(export->info.architecture);
+    if (model_info_is_text(&export->info)) {
+        err_set(
+            err, E_INVALID,
+            "A model of text is not had as %s: take it as safetensors or pth, its vocabulary as "
+            "itos.",
+            export->format->name);
+        err_name(err, "not_for_text", NULL);
+        return E_INVALID;
+    }
     if (!net)
         return err_set(err, E_INVALID, "The weights are of an unknown network \"%.60s\".",
                        export->info.architecture);
@@ -54,17 +59,79 @@ static enum status build(struct export *export, struct err *err)
     return model_file_load(&export->source, export->graph, NULL, err);
 }
 
+static enum status write_onnx(struct export *export, struct err *err)
+{
+    enum status status = build(export, err);
+    return status ? status : onnx_write(export->path, export->graph, &export->info, err);
+}
+
+static enum status write_bundle(struct export *export, struct err *err)
+{
+    char *onnx = mem_printf("%s/bundled.onnx", export->out);
+    enum status status = build(export, err);
+    if (status == OK)
+        status = onnx_write(onnx, export->graph, &export->info, err);
+    if (status == OK)
+        status = bundle_write(export->path, onnx, &export->source, &export->info, err);
+    unlink(onnx);
+    mem_free(onnx);
+    return status;
+}
+
+/* --- For PyTorch ------------------------------------------------------------------------------ */
+
+static enum status write_pth(struct export *export, struct err *err)
+{
+    return export_torch(export->path, &export->source, &export->info, false, err);
+}
+
+static enum status write_encoder(struct export *export, struct err *err)
+{
+    return export_torch(export->path, &export->source, &export->info, true, err);
+}
+
+static enum status write_itos(struct export *export, struct err *err)
+{
+    if (model_info_is_text(&export->info))
+        return words_write_pickle(export->path, export->info.text.vocabulary, err);
+    return err_set(err, E_INVALID, "The model is one of pictures: it has no vocabulary.");
+}
+
+/* --- All of it -------------------------------------------------------------------------------- */
+
+static const struct format formats[] = {
+    {"onnx", "model.onnx", write_onnx}, {"bundle", "bundle.zip", write_bundle},
+    {"pth", "model.pth", write_pth},    {"encoder", "encoder.pth", write_encoder},
+    {"itos", "itos.pkl", write_itos},
+};
+
+static enum status choose_format(const struct json *document, struct export *export,
+                                 struct err *err)
+{
+    const char *name = json_string(document, "format", "");
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+        if (strcmp(formats[i].name, name) == 0)
+            export->format = &formats[i];
+    if (!export->format)
+        return err_set(err, E_INVALID,
+                       "The format is \"%.40s\"; it can be onnx, bundle, pth, encoder or itos.",
+                       name);
+    export->out = json_string(document, "out", "");
+    export->path = mem_printf("%s/%s", export->out, export->format->file);
+    return OK;
+}
+
 static enum status write_result(struct report *report, const struct json *document,
                                 const struct export *export, struct err *err)
 {
     uint64_t bytes = 0;
-    enum status status = fs_file_size(export->bundle ? export->bundle : export->onnx, &bytes, err);
+    enum status status = fs_file_size(export->path, &bytes, err);
     if (status != OK)
         return status;
     char *path = mem_printf("%s/result.json", json_string(document, "out", ""));
     struct json *result = json_new_object(), *header = json_new_object();
-    json_set_string(result, "format", json_string(document, "format", ""));
-    json_set_string(result, "file", export->bundle ? BUNDLE_FILE : ONNX_FILE);
+    json_set_string(result, "format", export->format->name);
+    json_set_string(result, "file", export->format->file);
     json_set_integer(result, "bytes", (int64_t)bytes);
     char *text = json_text(result);
     status = fs_write_file(path, text, strlen(text), err);
@@ -83,27 +150,19 @@ static enum status write_result(struct report *report, const struct json *docume
 static enum status convert(struct report *report, const struct json *document,
                            struct export *export, struct err *err)
 {
-    int64_t total = export->bundle ? 2 : 1;
-    enum status status = build(export, err);
+    enum status status = report_check(report, err);
     if (status == OK)
-        status = report_check(report, err);
-    if (status == OK)
-        status = onnx_write(export->onnx, export->graph, &export->info, err);
-    if (status == OK && export->bundle) {
-        report_progress(report, 1, total);
-        status = bundle_write(export->bundle, export->onnx, &export->source, &export->info, err);
-        unlink(export->onnx);
-    }
+        status = export->format->write(export, err);
     if (status != OK)
         return status;
-    report_progress(report, total, total);
+    report_progress(report, 1, 1);
     return write_result(report, document, export, err);
 }
 
 static enum status export_run(struct report *report, const struct json *document, struct err *err)
 {
     struct export export = {0};
-    enum status status = choose_files(document, &export, err);
+    enum status status = choose_format(document, &export, err);
     if (status == OK)
         status = model_file_open(json_string(document, "weights", ""), &export.source, &export.info,
                                  err);
@@ -113,8 +172,7 @@ static enum status export_run(struct report *report, const struct json *document
         model_info_deinit(&export.info);
     }
     graph_free(export.graph);
-    mem_free(export.onnx);
-    mem_free(export.bundle);
+    mem_free(export.path);
     return status;
 }
 
@@ -128,20 +186,21 @@ static const struct verb_flag flags[] = {
     {.name = "--format",
      .key = "format",
      .kind = FLAG_TEXT,
-     .value = "onnx|bundle",
-     .help = "the network alone, or a zip with all that is needed to use it",
+     .value = "FORMAT",
+     .help = "onnx, or bundle: a zip with all that is needed to use it; pth: a state dict; of text "
+             "encoder, itos: what fastai loads",
      .required = true},
     {.name = "--out",
      .key = "out",
      .kind = FLAG_OUTPUT,
      .value = "DIR",
-     .help = "gets model.onnx or bundle.zip, and result.json",
+     .help = "gets the file, and result.json",
      .required = true},
 };
 
 const struct verb verb_export = {
     .name = "export",
-    .summary = "a model as ONNX, or as a zip that works without Thaw",
+    .summary = "a model as ONNX, as a zip that works without Thaw, or for PyTorch and fastai",
     .flags = flags,
     .n_flags = ARRAY_LEN(flags),
     .run = export_run,

@@ -1,4 +1,5 @@
 """Models of text with the real engine: imported from archives and forms, pulled, listed."""
+import io
 import json
 import pathlib
 import pickle
@@ -258,3 +259,25 @@ def test_strange_text_is_answered(real, classifier):
     for text in ("\u05e9\u05dc\u05d5\u05dd \u0639\u0644\u0649", "e\u0301" * 50, "\U0001f600" * 5,
                  "a" * 5000, "<br />&eacute;", "\x1f\x1f waa"):
         assert predict(real, "judges", text=text)[0]["label"]
+
+
+# --- downloads ------------------------------------------------------------------------------------
+
+def test_weights_and_vocabulary_are_downloaded_for_fastai(real, language_model):
+    def get(format, status=200):
+        reply = real.get(f"/v1/models/{language_model}/weights?format={format}")
+        assert reply.status_code == status, reply.text
+        return reply
+
+    state = fastai.torch.load(io.BytesIO(get("pth").content))
+    assert state.keys() >= {"0.encoder.weight", "0.rnns.2.weight_hh_l0_raw", "1.decoder.bias"}
+    assert fastai.torch.equal(state["0.encoder.weight"], NET["encoder.weight"])
+    assert pickle.loads(get("itos").content) == WORDS
+    assert "rnns.0.weight_hh_l0_raw" in fastai.torch.load(io.BytesIO(get("encoder").content))
+    names = {"pth": "speaks.pth", "encoder": "speaks.encoder.pth", "itos": "speaks.pkl"}
+    for format, name in names.items():
+        assert get(format).headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    for format in ("onnx", "bundle"):
+        failure = problem(get(format, 422), 422)
+        assert failure["code"] == "not_for_text" and "take it as safetensors" in failure["detail"]
+    assert json.dumps(WORDS[20])[1:-1].encode() in get("safetensors").content

@@ -188,12 +188,12 @@ def test_what_it_draws_depends_on_the_seed_alone(real, language_model):
     assert draws(seed=1, temperature=.01) != first
 
 
-def test_a_model_that_reads_backwards_writes_in_front(real):
+def test_a_model_that_reads_backwards_writes_in_front(real, language_model):
     reply = real.post("/v1/models?name=back&backwards=true", ARCHIVE)
     assert reply.status_code == 201
     answer, = predict(real, "back", text=SENTENCE, next=5, temperature=0)
     assert answer["text"] == answer["continuation"] + SENTENCE and answer["continuation"]
-    assert answer["perplexity"] != predict(real, "speaks", text=SENTENCE)[0]["perplexity"]
+    assert answer["perplexity"] != predict(real, language_model, text=SENTENCE)[0]["perplexity"]
 
 
 def test_texts_of_every_length_are_classified_as_pytorch_does(real, classifier):

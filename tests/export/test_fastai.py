@@ -92,8 +92,9 @@ def language_model():
 
 def clean_raw_keys(state):
     """fastai v2's: a hidden weight that is there raw is not taken twice."""
-    return {k: v for k, v in state.items() if f"{k.split('.module')[0]}.weight_hh_l0_raw" not in state
-            or not k.endswith("module.weight_hh_l0")}
+    return {name: tensor for name, tensor in state.items()
+            if not name.endswith("module.weight_hh_l0")
+            or name.replace("module.weight_hh_l0", "weight_hh_l0_raw") not in state}
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def test_a_damaged_picture_is_422_and_named(server, model):
 def test_nothing_to_predict_is_422(server, model):
     problem(server.post(f"/v1/models/{model}/predict", b""), 422)
     problem(server.post(f"/v1/models/{model}/predict", files={"top_k": (None, "1")}), 422)
-    problem(server.post(f"/v1/models/{model}/predict", json={"text": "x"}), 415)
+    problem(server.post(f"/v1/models/{model}/predict", json={"picture": "x"}), 400)
 
 
 def test_what_cannot_predict_says_so(server):

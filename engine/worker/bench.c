@@ -15,6 +15,7 @@
 #include "engine/core/plan.h"
 #include "engine/op/xent.h"
 #include "engine/train/optim.h"
+#include "engine/worker/bench_text.h"
 #include "engine/worker/verb.h"
 #include "engine/zoo/zoo.h"
 
@@ -23,8 +24,9 @@
 #define WARM_STEPS 2
 
 struct bench {
-    struct graph *graph; /* owned */
-    struct plan *plan;   /* owned */
+    struct bench_text *text; /* owned; of a network over text, which has all below in it */
+    struct graph *graph;     /* owned */
+    struct plan *plan;       /* owned */
     struct optim optim;
     double rates[ZOO_MAX_GROUPS];
     int32_t *labels; /* owned, (batch) */
@@ -64,6 +66,8 @@ static enum status bench_init(struct bench *bench, const struct json *document, 
     const struct zoo_net *net = zoo_find(name);
     struct zoo_options zoo = {.head = ZOO_HEAD_V2, .classes = CLASSES};
     struct plan_options options;
+    if (bench_text_knows(name))
+        return bench_text_new(document, &bench->text, err);
     if (!net)
         return err_set(err, E_INVALID, "There is no model \"%s\" to measure.", name);
     if (options_of(document, net, &options, err))
@@ -89,6 +93,7 @@ static enum status bench_init(struct bench *bench, const struct json *document, 
 
 static void bench_deinit(struct bench *bench)
 {
+    bench_text_free(bench->text);
     mem_free(bench->labels);
     plan_free(bench->plan);
     graph_free(bench->graph);
@@ -96,6 +101,8 @@ static void bench_deinit(struct bench *bench)
 
 static double step_seconds(struct bench *bench, uint64_t step)
 {
+    if (bench->text)
+        return bench_text_seconds(bench->text, step);
     double start = clock_seconds();
     plan_forward(bench->plan, 0, step);
     if (bench->trains) {
@@ -156,11 +163,15 @@ static void send_result(struct report *report, const struct json *document,
     json_set_string(result, "type", "result");
     json_set_string(result, "model", json_string(document, "model", "resnet34"));
     json_set_string(result, "mode", json_string(document, "mode", "all"));
-    json_set_integer(result, "batch", bench->batch);
-    json_set_number(result, "images_per_second", (double)bench->batch / seconds);
+    if (bench->text) {
+        bench_text_describe(bench->text, seconds, result);
+    } else {
+        json_set_integer(result, "batch", bench->batch);
+        json_set_number(result, "images_per_second", (double)bench->batch / seconds);
+        json_set_integer(result, "plan_bytes", (int64_t)plan_bytes(bench->plan));
+    }
     json_set_number(result, "step_ms", seconds * 1e3);
     json_set_integer(result, "peak_memory_bytes", peak_memory_bytes());
-    json_set_integer(result, "plan_bytes", (int64_t)plan_bytes(bench->plan));
     json_set_integer(result, "threads", omp_get_max_threads());
     report_send(report, result);
     json_free(result);
@@ -178,7 +189,7 @@ static enum status run(struct report *report, const struct json *document, struc
     enum status status = bench_init(&bench, document, err);
     if (!status) {
         if (json_bool(document, "plan", false))
-            print_plan(bench.plan);
+            print_plan(bench.text ? bench_text_plan(bench.text) : bench.plan);
         send_result(report, document, &bench, median_seconds(&bench, steps));
     }
     bench_deinit(&bench);
@@ -186,9 +197,13 @@ static enum status run(struct report *report, const struct json *document, struc
 }
 
 static const struct verb_flag flags[] = {
-    {"--model", "model", FLAG_TEXT, "NAME", "a network of the zoo (resnet34)", false},
+    {"--model", "model", FLAG_TEXT, "NAME",
+     "a network of the zoo, awd-lstm or awd-lstm-classifier (resnet34)", false},
     {"--size", "size", FLAG_INTEGER, "N", "image side in pixels (the network's own)", false},
-    {"--batch", "batch", FLAG_INTEGER, "N", "images a step (16)", false},
+    {"--batch", "batch", FLAG_INTEGER, "N", "images (16) or texts (32) a step", false},
+    {"--vocabulary", "vocabulary", FLAG_INTEGER, "N", "of text: words (30000)", false},
+    {"--document", "document", FLAG_INTEGER, "N", "of awd-lstm-classifier: words a text (216)",
+     false},
     {"--mode", "mode", FLAG_TEXT, "all|frozen|infer", "what a step is (all)", false},
     {"--frozen-batchnorm", "frozen_batchnorm", FLAG_TEXT, "train|eval", "in frozen layers (train)",
      false},
@@ -200,7 +215,7 @@ static const struct verb_flag flags[] = {
 
 const struct verb verb_bench = {
     .name = "bench",
-    .summary = "measures training and inference on made-up images",
+    .summary = "measures training and inference on made-up images or text",
     .flags = flags,
     .n_flags = sizeof flags / sizeof *flags,
     .run = run,

@@ -30,6 +30,10 @@ def parse():
     parser.add_argument("--steps", type=int, default=5, help="measured steps a process")
     parser.add_argument("--require", type=float, default=.97, help="least ratio of a row")
     parser.add_argument("--memory-batch", type=int, default=32, help="0: no memory comparison")
+    parser.add_argument("--text-pairs", type=int, default=3, help="0: no text")
+    parser.add_argument("--text-steps", type=int, default=2, help="measured steps a process")
+    parser.add_argument("--require-text", type=float, default=3, help="least ratio, tokens/s")
+    parser.add_argument("--require-text-memory", type=float, default=.65, help="largest ratio")
     return parser.parse_args()
 
 
@@ -109,9 +113,44 @@ def memory(options):
     return ours < theirs
 
 
+def text_pair(options, model, index):
+    """Ours and theirs, of a language model or classifier of fastai's size."""
+    arguments = ["--model", model, "--batch", "32", "--threads", str(options.threads),
+                 "--steps", str(options.text_steps)]
+    commands = [[options.engine, "bench", *arguments, "--json"],
+                [sys.executable, os.path.join(HERE, "torch_text_step.py"), *arguments]]
+    order = (1, 0) if index % 2 else (0, 1)
+    results = {i: measure(commands[i], options.threads) for i in order}
+    return results[0], results[1]
+
+
+def text(options):
+    """Speed and peak memory of AWD-LSTM, 400/1152x3, vocabulary 30000, batch 32, chunks of 72."""
+    good = True
+    print(f"\nAWD-LSTM 400/1152x3, vocabulary 30000, batch 32, chunks of 72, all layers, "
+          f"{options.threads} threads, median of {options.text_pairs} interleaved pairs")
+    print(f"{'model':21}{'':13}{'thaw':>9}{'torch':>9}{'ratio':>7}  {'peak GB':16}{'ratio':>5}"
+          "  pairs")
+    for model, unit in (("awd-lstm", "tokens"), ("awd-lstm-classifier", "documents")):
+        pairs = [text_pair(options, model, i) for i in range(options.text_pairs)]
+        key = f"{unit}_per_second"
+        ratios = [a[key] / b[key] for a, b in pairs]
+        ours, theirs = (statistics.median(side[key] for side in sides) for sides in zip(*pairs))
+        peaks = [max(side["resident"] for side in sides) / 1e9 for sides in zip(*pairs)]
+        ratio, share = statistics.median(ratios), peaks[0] / peaks[1]
+        slow = model == "awd-lstm" and ratio < options.require_text
+        good = good and not slow and share <= options.require_text_memory
+        print(f"{model:21}{unit + '/s':13}{ours:9.2f}{theirs:9.2f}{ratio:7.2f}  "
+              f"{peaks[0]:5.2f} of {peaks[1]:5.2f}  {share:7.2f}  "
+              + " ".join(f"{r:.2f}" for r in ratios), flush=True)
+    return good
+
+
 def main():
     options = parse()
     good = speed(options) if options.pairs else True
+    if options.text_pairs:
+        good = text(options) and good
     if options.memory_batch:
         good = memory(options) and good
     return 0 if good else 1

@@ -334,7 +334,7 @@ def cases(long):
         runs=3, add=True), language((9, 5, 1))
     yield "language model, some targets not counted", case_of(), language(ignore=True)
     yield "language model, logits in two chunks", case_of(
-        vocabulary=60000, batch=8, steps=20), language((20,), ignore=True)
+        vocabulary=60000, batch=8, steps=40), language((40,), ignore=True)
     yield "language model, rnns frozen", case_of(frozen_groups=3, runs=2), language((9, 4))
     yield "language model, two groups frozen", case_of(frozen_groups=2), language()
     yield "language model, inference", case_of(mode="infer", runs=3), language((9, 1, 6))

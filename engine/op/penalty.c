@@ -8,8 +8,8 @@
 #include "engine/op/op.h"
 
 /* One time step: n floats; before and after are NULL at the ends. */
-SIMD static void one_step(const float *y, const float *before, const float *after, const float *dy,
-                          float activation, float slope, int64_t n, float *dx)
+SIMD static void one_step(const float *y, const float *before, const float *after, float activation,
+                          float slope, int64_t n, float *dy)
 {
     for (int64_t i = 0; i < n; i++) {
         float d = dy[i] + activation * y[i];
@@ -17,11 +17,11 @@ SIMD static void one_step(const float *y, const float *before, const float *afte
             d += slope * (y[i] - before[i]);
         if (after)
             d += slope * (y[i] - after[i]);
-        dx[i] = d;
+        dy[i] = d;
     }
 }
 
-/* at: dy, y, dx, [sum] */
+/* at: dy, which becomes dx, and y */
 static void run_backward(struct plan *plan, const struct step *step)
 {
     int64_t n = step->out.h * step->out.c, steps = plan->steps;
@@ -31,8 +31,8 @@ static void run_backward(struct plan *plan, const struct step *step)
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < steps; t++) {
         const float *y = step->at[1] + t * n;
-        one_step(y, t > 0 ? y - n : NULL, t < steps - 1 ? y + n : NULL, step->at[0] + t * n,
-                 activation, slope, n, step->at[2] + t * n);
+        one_step(y, t > 0 ? y - n : NULL, t < steps - 1 ? y + n : NULL, activation, slope, n,
+                 step->at[0] + t * n);
     }
 }
 
@@ -43,20 +43,21 @@ enum status penalty_forward(struct plan *plan, int head, struct err *err)
     return OK;
 }
 
+/* In place where nothing else contributes: over a long text a gradient is large. */
 enum status penalty_backward(struct plan *plan, int head, struct err *err)
 {
-    bool accumulate;
-    int input = plan_graph_node(plan, head)->inputs[0];
+    const struct plan_node *known = &plan->nodes[head];
+    struct plan_node *input = &plan->nodes[plan_graph_node(plan, head)->inputs[0]];
     (void)err;
-    int target = plan_contribute(plan, input, &accumulate);
-    if (target == NONE)
+    if (!input->needs_gradient)
         return OK;
-    int dx = accumulate ? plan_buffer(plan, shape_floats(&plan->nodes[head].shape)) : target;
+    int before = input->gradient;
     struct step *step = op_kernel(plan, head, "penalty backward", run_backward);
-    step_buffer(plan, step, plan->nodes[head].gradient);
-    step_buffer(plan, step, plan->nodes[head].buffer);
-    step_buffer(plan, step, dx);
-    if (accumulate)
-        op_add_to(plan, input, dx, target);
+    step_buffer(plan, step, known->gradient);
+    step_buffer(plan, step, known->buffer);
+    if (before == NONE)
+        input->gradient = known->gradient;
+    else
+        op_add_to(plan, plan_graph_node(plan, head)->inputs[0], known->gradient, before);
     return OK;
 }

@@ -18,7 +18,7 @@
 #include "engine/op/sequence.h"
 
 #define CHUNK_FLOATS ((int64_t)16 << 20) /* of logits: beyond it, larger products are no faster */
-#define COLUMNS      2048               /* of d that a thread scales and sums at a time */
+#define COLUMNS      2048                /* of d that a thread scales and sums at a time */
 
 enum { X, WEIGHT, BIAS, TARGETS, LOSSES, WORDS, LOGITS, SCALES, DX, DWEIGHT, DBIAS };
 

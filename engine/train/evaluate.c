@@ -140,6 +140,7 @@ static enum status run_pass(struct evaluate *e, struct err *err)
         .pack = e->on.pack,
         .items = e->on.items,
         .n_items = e->on.n_items,
+        .text = e->on.text.corpus ? &e->on.text.pass : NULL,
         .size = e->on.info.image_size,
         .batch = (int)e->on.batch,
         .threads = e->threads,

@@ -1,11 +1,13 @@
 #include "engine/train/evaluate_subject.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "engine/data/pack.h"
 #include "engine/train/evaluate_labels.h"
 #include "engine/train/footprint.h"
+#include "engine/zoo/awd_lstm.h"
 #include "engine/zoo/zoo.h"
 
 #define DEFAULT_BATCH 32
@@ -30,19 +32,34 @@ static enum status check_shapes(const struct evaluate_subject *e,
                   match.problems);
 }
 
+static enum status no_classifier(const struct evaluate_subject *e, struct err *err)
+{
+    return err_at(err, E_INVALID, "/model",
+                  "The model has no classifier, so there is nothing to %s: train one on it first.",
+                  e->task);
+}
+
+static enum status build_text(struct evaluate_subject *e, const struct tensor_source *source,
+                              bool values, struct err *err)
+{
+    if (!e->info.classes)
+        return no_classifier(e, err);
+    e->graph = text_evaluate_graph(&e->info);
+    return values ? model_file_load(source, e->graph, NULL, err) : check_shapes(e, source, err);
+}
+
 static enum status build(struct evaluate_subject *e, const struct tensor_source *source,
                          bool values, struct err *err)
 {
+    if (model_info_is_text(&e->info))
+        return build_text(e, source, values, err);
     enum zoo_head head;
     const struct zoo_net *net = zoo_find(e->info.architecture);
     if (!net)
         return err_at(err, E_INVALID, "/model", "The weights are of an unknown network \"%.60s\".",
                       e->info.architecture);
     if (!e->info.classes || !zoo_head_from_name(e->info.head, &head))
-        return err_at(err, E_INVALID, "/model",
-                      "The model has no classifier, so there is nothing to %s: train one on it "
-                      "first.",
-                      e->task);
+        return no_classifier(e, err);
     e->graph = zoo_build(
         net, &(struct zoo_options){.head = head, .classes = (int64_t)json_len(e->info.classes)});
     return values ? model_file_load(source, e->graph, NULL, err) : check_shapes(e, source, err);
@@ -69,7 +86,7 @@ static enum status open_data(struct evaluate_subject *e, const struct trainer_op
     bool predicts = strcmp(e->task, "predict") == 0;
     enum status status = pack_open(options->pack, options->index, &e->pack, err);
     if (status == OK)
-        status = pack_want_text(e->pack, false, err);
+        status = pack_want_text(e->pack, model_info_is_text(&e->info), err);
     if (status != OK)
         return status;
     e->label_map = mem_alloc((size_t)pack_n_classes(e->pack) * sizeof *e->label_map);
@@ -93,11 +110,18 @@ enum status evaluate_open(struct evaluate_subject *subject, const struct trainer
     }
     int64_t batch = json_integer(options->spec, "batch_size", DEFAULT_BATCH);
     subject->batch = batch < subject->n_items ? batch : subject->n_items;
-    return OK;
+    if (!values || !model_info_is_text(&subject->info))
+        return OK;
+    status = text_evaluate_open(&subject->text, &subject->info, subject->pack, subject->items,
+                                subject->n_items, subject->batch, options->folder, err);
+    if (status != OK)
+        evaluate_close(subject);
+    return status;
 }
 
 void evaluate_close(struct evaluate_subject *subject)
 {
+    text_evaluate_close(&subject->text);
     graph_free(subject->graph);
     model_info_deinit(&subject->info);
     pack_close(subject->pack);
@@ -106,8 +130,20 @@ void evaluate_close(struct evaluate_subject *subject)
     *subject = (struct evaluate_subject){0};
 }
 
+/* Of the longest text there is, or that may be. */
+static struct text_chunks_options chunks_of(const struct evaluate_subject *subject)
+{
+    return subject->text.corpus
+               ? subject->text.pass.chunks
+               : text_evaluate_chunks(&subject->info, subject->batch, subject->info.text.max_len);
+}
+
 struct plan_options evaluate_plan_options(const struct evaluate_subject *subject)
 {
+    if (model_info_is_text(&subject->info)) {
+        struct text_chunks_options chunks = chunks_of(subject);
+        return text_chunks_encoder(&chunks, subject->graph);
+    }
     return (struct plan_options){.mode = PLAN_INFER,
                                  .batch = subject->batch,
                                  .height = subject->info.image_size,
@@ -122,11 +158,22 @@ int64_t evaluate_steps(const struct evaluate_subject *subject)
 
 /* --- What is said before ---------------------------------------------------------------------- */
 
-static void add_groups(struct json *stage, const struct evaluate_subject *e,
-                       const struct zoo_net *net)
+static void set_group_name(struct json *group, const struct evaluate_subject *e, int g)
+{
+    char name[24];
+    struct awd_lstm_options network = awd_lstm_defaults(AWD_LSTM_CLASSIFIER, 0);
+    network.layers = (int)e->info.text.layers;
+    if (model_info_is_text(&e->info))
+        awd_lstm_group_name(&network, g, name, sizeof name);
+    else
+        snprintf(name, sizeof name, "%s", zoo_find(e->info.architecture)->groups[g]);
+    json_set_string(group, "name", name);
+}
+
+static void add_groups(struct json *stage, const struct evaluate_subject *e)
 {
     struct json *groups = json_set_array(stage, "groups");
-    for (int g = 0; g < net->n_groups; g++) {
+    for (int g = 0; g < e->graph->n_groups; g++) {
         double parameters = 0;
         for (int i = 0; i < e->graph->n_params; i++) {
             const struct param *param = e->graph->params[i];
@@ -134,7 +181,7 @@ static void add_groups(struct json *stage, const struct evaluate_subject *e,
                 parameters += (double)param->n_elements;
         }
         struct json *group = json_add_object(groups);
-        json_set_string(group, "name", net->groups[g]);
+        set_group_name(group, e, g);
         json_set_bool(group, "frozen", true);
         json_set_number(group, "parameters", parameters);
         json_set_integer(group, "trainable_parameters", 0);
@@ -153,7 +200,7 @@ static void add_stage(struct json *stages, const struct evaluate_subject *e)
     json_set_integer(stage, "size", e->info.image_size);
     json_set_integer(stage, "n_train", 0);
     json_set_integer(stage, "n_valid", e->n_items);
-    add_groups(stage, e, zoo_find(e->info.architecture));
+    add_groups(stage, e);
     json_set_array(stage, "step");
     json_set_array(stage, "learning_rates");
     json_set_array(stage, "momentum");
@@ -183,6 +230,21 @@ static enum status check_limit(const struct evaluate_subject *e, const struct fo
                   (double)limit / MIB);
 }
 
+/* A classifier of texts has a second plan, behind its encoder. */
+static enum status add_head(const struct evaluate_subject *e, int threads,
+                            struct footprint_pass *pass, struct err *err)
+{
+    struct footprint_pass head;
+    struct text_chunks_options chunks = chunks_of(e);
+    struct plan_options plan = text_chunks_head(&chunks, e->graph);
+    enum status status = footprint_of_pass(e->graph, &plan, threads, &head, err);
+    if (status != OK)
+        return status;
+    pass->peak_memory_bytes += head.peak_memory_bytes;
+    pass->flops_per_step += head.flops_per_step;
+    return OK;
+}
+
 enum status evaluate_plan(const struct trainer_options *options, int64_t memory_limit,
                           struct json **result, struct err *err)
 {
@@ -193,6 +255,8 @@ enum status evaluate_plan(const struct trainer_options *options, int64_t memory_
         return status;
     struct plan_options plan = evaluate_plan_options(&e);
     status = footprint_of_pass(e.graph, &plan, options->threads, &pass, err);
+    if (status == OK && model_info_is_text(&e.info))
+        status = add_head(&e, options->threads, &pass, err);
     if (status == OK)
         status = check_limit(&e, &pass, memory_limit, err);
     if (status == OK)

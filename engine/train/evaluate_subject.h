@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "engine/core/plan.h"
 #include "engine/format/model_file.h"
+#include "engine/train/text_evaluate.h"
 #include "engine/train/trainer.h"
 #include "engine/train/warnings.h"
 
@@ -22,9 +23,10 @@ struct evaluate_subject {
     struct pack *pack; /* owned */
     uint32_t *items;   /* owned */
     uint32_t n_items;
-    struct model_info info; /* owned */
-    struct graph *graph;    /* owned */
-    int32_t *label_map;     /* owned; (the pack's classes) */
+    struct model_info info;    /* owned */
+    struct graph *graph;       /* owned */
+    int32_t *label_map;        /* owned; (the pack's classes) */
+    struct text_evaluate text; /* owned; of texts, where there are `values` */
     struct warnings warnings;
 };
 

@@ -293,6 +293,13 @@ struct run_report_scores run_report_scores(const struct run_report *report)
 static void warn_after(const struct run_report *report, struct warnings *warnings)
 {
     double accuracy = confusion_accuracy(&report->confusion);
+    double baseline = json_number(report->options.baseline, "accuracy", -1);
+    if (report->confusion.n > 0 && accuracy < baseline)
+        warnings_add(warnings, "below_baseline",
+                     "The accuracy of %.4g on %lld texts is below the %.4g that TF-IDF and "
+                     "logistic regression reach in seconds: train longer, or begin with a language "
+                     "model that knows more.",
+                     accuracy, (long long)report->n, baseline);
     double majority = confusion_majority_rate(&report->confusion);
     if (report->confusion.n > 0 && accuracy <= majority)
         warnings_add(warnings, "accuracy_not_above_majority",

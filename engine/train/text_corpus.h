@@ -21,9 +21,10 @@ enum status text_corpus_count(const struct pack *pack, const uint32_t *items, ui
                               const struct text_corpus_work *work, struct word_counts **counts,
                               struct err *err);
 
-struct text_corpus; /* owns a file of words and the list of items */
+struct text_corpus; /* owns a mapped file of words (engine/text/corpus.h) and the list of items */
 
-/* All words of the items, which ascend, in a file of `folder`. */
+/* All words of the items, which ascend, in a file of `folder`: one that is there already and was
+ * made of the same is taken as it is. */
 enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uint32_t n,
                              const struct vocab *vocab, const char *folder,
                              const struct text_corpus_work *work, struct text_corpus **corpus,

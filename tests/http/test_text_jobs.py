@@ -126,6 +126,19 @@ def test_reports_are_those_of_pictures_with_the_texts(real_server, job):
     worst = real_server.get(path + "/top_losses?k=3").json()["data"]
     assert len(worst) == 3
     assert all(any(place in item["text"] for place in PLACES) for item in worst)
+    assert report["baseline"]["accuracy"] > 0.9 and report["baseline"]["n"] == 24
+    said = [event["detail"] for event in events(real_server, job, "log")]
+    assert any("TF-IDF" in detail for detail in said)
+
+
+def test_a_model_is_put_over_a_split_again(real_server, dataset, job):
+    again = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": dataset, "model": job["result_model"], "task": "evaluate", "split": "all",
+        "threads": 1}))
+    report = real_server.get(f"/v1/jobs/{again['id']}/report").json()
+    assert report["n"] == 120 and report["accuracy"] > 0.9
+    rows = real_server.get(f"/v1/jobs/{again['id']}/predictions").text.splitlines()
+    assert len(rows) == 121 and rows[1].startswith("line ")
 
 
 def test_a_language_model_alone_is_a_base_for_later_jobs(real_server, dataset):

@@ -1,0 +1,63 @@
+#include "engine/train/text_evaluate.h"
+
+#include "base/mem.h"
+#include "engine/zoo/awd_lstm.h"
+
+struct graph *text_evaluate_graph(const struct model_info *info)
+{
+    struct awd_lstm_options network = awd_lstm_defaults(AWD_LSTM_CLASSIFIER, 0);
+    network.vocabulary = info->text.n_words;
+    network.embedding = info->text.embedding;
+    network.hidden = info->text.hidden;
+    network.layers = (int)info->text.layers;
+    network.classes = (int64_t)json_len(info->classes);
+    return awd_lstm_build(&network);
+}
+
+struct text_chunks_options text_evaluate_chunks(const struct model_info *info, int64_t batch,
+                                                int64_t longest)
+{
+    return (struct text_chunks_options){.mode = PLAN_INFER,
+                                        .batch = batch,
+                                        .seq_len = info->text.seq_len,
+                                        .max_len = info->text.max_len,
+                                        .longest = longest,
+                                        .backwards = info->text.backwards};
+}
+
+static enum status model_vocab(const struct model_info *info, struct vocab **vocab, struct err *err)
+{
+    size_t i = 0;
+    const char **words = mem_alloc(((size_t)info->text.n_words + 1) * sizeof *words);
+    json_each(word, info->text.vocabulary) words[i++] = json_as_string(word, "");
+    enum status status = vocab_from_words(words, i, vocab, err);
+    mem_free(words);
+    return status;
+}
+
+enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,
+                               const struct pack *pack, const uint32_t *items, uint32_t n,
+                               int64_t batch, const char *folder, struct err *err)
+{
+    struct text_corpus_work work = {0};
+    *text = (struct text_evaluate){0};
+    enum status status = model_vocab(info, &text->vocab, err);
+    if (status == OK)
+        status = text_corpus_open(pack, items, n, text->vocab, folder, &work, &text->corpus, err);
+    if (status != OK)
+        return status;
+    int64_t longest = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t words = text_corpus_words(text->corpus, i);
+        longest = words > longest ? words : longest;
+    }
+    text->pass = (struct text_pass){text->corpus, text_evaluate_chunks(info, batch, longest)};
+    return OK;
+}
+
+void text_evaluate_close(struct text_evaluate *text)
+{
+    text_corpus_close(text->corpus);
+    vocab_free(text->vocab);
+    *text = (struct text_evaluate){0};
+}

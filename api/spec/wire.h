@@ -15,14 +15,18 @@
  *   started     {threads, isa, version, plan_sha256}
  *               the document is valid, work begins (train: validating -> running)
  *   progress    {done, total}   items or bytes (ingest, import, evaluate, predict); total 0 =
- * unknown item        {ordinal}       ingest: about to decode member number `ordinal` of the
- * archive stage       {stage, stage_index, stages, epochs, steps, batch_size, groups,
- * frozen_groups, trainable_parameters, size, sample_fraction, n_train, n_valid, cached_views,
- *                cache_bytes}   groups and frozen_groups are counts; from `size` on all may be
- *               absent; cached_views is there when the stage reads cached features
+ *               unknown
+ *   item        {ordinal}       ingest: about to decode member number `ordinal` of the archive
+ *   stage       {stage, stage_index, stages, epochs, steps, batch_size, groups, frozen_groups,
+ *                trainable_parameters, size, phase, sample_fraction, n_train, n_valid,
+ *                cached_views, cache_bytes}   groups and frozen_groups are counts; from `size` on
+ *               all may be absent; `size` is of pictures, `phase` of texts; cached_views is there
+ *               when the stage reads cached features
  *   step        {stage_index, epoch, step, steps, train_loss, learning_rates, momentum,
- *                examples_per_second, eta_seconds, peak_memory_bytes}   a few a second at most
- *   epoch       {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds}
+ *                examples_per_second, eta_seconds, peak_memory_bytes}   a few a second at most; of
+ *               language models tokens_per_second and perplexity, too
+ *   epoch       {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds}; of
+ *               language models perplexity, too: accuracy is of the next word
  *   checkpoint  {slot, stage_index, epoch, step, + metrics as in epoch}
  *               the file of that slot is complete on disk
  *   artifact    {name}   the file OUT/NAME is complete on disk: wire_artifact_is_valid
@@ -58,8 +62,8 @@
  *            estimate:{peak_memory_bytes, flops_per_step:[...], steps:[...], batch_size}}
  *
  * SLOTS of train: "stage-K" (K = 1..), "best", "resume-a", "resume-b" (written in turn: everything
- * that a run needs to go on), "final". File names are SLOT.safetensors; both sides know them from
- * wire_slot_is_valid alone. */
+ * that a run needs to go on), "language-model" (what a classifier of texts stands on), "final". File
+ * names are SLOT.safetensors; both sides know them from wire_slot_is_valid alone. */
 #ifndef THAW_API_SPEC_WIRE_H
 #define THAW_API_SPEC_WIRE_H
 

@@ -61,9 +61,9 @@
  *   plan     {verb, spec, pack, index, weights|null, threads, out} -> out/result.json {stages,
  *            estimate:{peak_memory_bytes, flops_per_step:[...], steps:[...], batch_size}}
  *
- * SLOTS of train: "stage-K" (K = 1..), "best", "resume-a", "resume-b" (written in turn: everything
- * that a run needs to go on), "language-model" (what a classifier of texts stands on), "final". File
- * names are SLOT.safetensors; both sides know them from wire_slot_is_valid alone. */
+ * SLOTS of train: "stage-K" (K = 1..), "best", "language-model" (what a classifier of texts stands
+ * on), "resume-a", "resume-b" (written in turn: everything that a run needs to go on), "final".
+ * File names are SLOT.safetensors; both sides know them from wire_slot_is_valid alone. */
 #ifndef THAW_API_SPEC_WIRE_H
 #define THAW_API_SPEC_WIRE_H
 

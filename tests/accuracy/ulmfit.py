@@ -52,7 +52,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=10, help="of the language model")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
-    print("set seed | with LM | without LM | TF-IDF | majority | LM perplexity | seconds", flush=True)
+    print("set seed | with LM | without LM | TF-IDF | majority | LM perplexity | seconds",
+          flush=True)
     for name in options.sets or SETS:
         for seed in options.seeds:
             with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 /* text_classifier.c -- as fastai's SentenceEncoder: texts of a batch end together, padded in front
  * by whole chunks of seq_len, the last chunk behind. A row's state is cleared where its text
- * begins, and the head pools its own steps alone, so padding changes nothing. Of the outputs the
- * last chunks that fit into max_len are kept. */
+ * begins, and the head pools its own steps alone, so padding changes nothing. Of a text's outputs
+ * as many of the last chunks are kept as fit into max_len, as in training. */
 #include <math.h>
 #include <string.h>
 
@@ -23,7 +23,8 @@ struct plans {
 struct text_classifier {
     struct text_model *model; /* borrowed */
     struct plans plans[ARRAY_LEN(sizes)];
-    int64_t seq_len, most_chunks, width, n_classes;
+    int64_t seq_len, max_len, width, n_classes;
+    int64_t most_chunks;  /* that are kept */
     float *probabilities; /* owned; (largest batch, classes) */
 };
 
@@ -62,7 +63,8 @@ enum status text_classifier_new(struct text_model *model, struct text_classifier
     enum status status = OK;
     c->model = model;
     c->seq_len = text->seq_len;
-    c->most_chunks = text->max_len > text->seq_len ? text->max_len / text->seq_len : 1;
+    c->max_len = text->max_len > text->seq_len ? text->max_len : text->seq_len;
+    c->most_chunks = (c->max_len + c->seq_len - 1) / c->seq_len;
     c->width = text->embedding;
     c->n_classes = (int64_t)json_len(model->info.classes);
     for (size_t i = 0; status == OK && i < ARRAY_LEN(sizes); i++) {
@@ -158,6 +160,12 @@ static enum status encode(const struct text_classifier *c, const struct plans *p
     return status;
 }
 
+/* Steps of a text's beginning that are not pooled: whole chunks. */
+static int64_t left_out(const struct text_classifier *c, int64_t n)
+{
+    return n > c->max_len ? (n - c->max_len + c->seq_len - 1) / c->seq_len * c->seq_len : 0;
+}
+
 static enum status pool(const struct text_classifier *c, const struct plans *plans,
                         const struct row *rows, size_t n, const struct layout *layout,
                         struct err *err)
@@ -168,10 +176,10 @@ static enum status pool(const struct text_classifier *c, const struct plans *pla
     if (status != OK)
         return status;
     for (int64_t b = 0; b < plans->batch; b++) {
-        int64_t begin = b < (int64_t)n ? rows[b].first_chunk * c->seq_len - dropped : 0;
-        int64_t end = b < (int64_t)n ? begin + rows[b].n : 1;
-        plan_begins(plans->head)[b] = (int32_t)(begin > 0 ? begin : 0);
-        plan_ends(plans->head)[b] = (int32_t)end;
+        const struct row *row = b < (int64_t)n ? &rows[b] : NULL;
+        int64_t begin = row ? row->first_chunk * c->seq_len - dropped : 0;
+        plan_begins(plans->head)[b] = (int32_t)(row ? begin + left_out(c, row->n) : 0);
+        plan_ends(plans->head)[b] = (int32_t)(row ? begin + row->n : 1);
     }
     plan_forward(plans->head, 0, 0);
     softmax_rows(plan_output(plans->head), plans->batch, c->n_classes, c->probabilities);

@@ -15,6 +15,8 @@
 #include "base/status.h"
 
 #define TEXT_MAX_BATCH       16
+#define TEXT_READS           4
+#define TEXT_MAX_WORDS       8192       /* tokens that a language model reads at once */
 #define TEXT_MAX_NEXT        500        /* words that a language model goes on for */
 #define TEXT_MAX_WRITTEN     (24 << 10) /* bytes of them: WIRE_MAX_WRITTEN */
 #define TEXT_MAX_TEMPERATURE 10.0
@@ -32,7 +34,9 @@ const char *text_predictor_class(const struct text_predictor *predictor, int64_t
 const char *text_predictor_plan_hash(const struct text_predictor *predictor); /* 64 hex digits */
 
 struct text_item {
-    const char *text; /* bytes of a document, fields parted by 0x1f; borrowed */
+    const char *text; /* bytes of a document, fields parted by 0x1f; borrowed. Of one beyond bounds
+                         a classifier reads the last TEXT_READS * max_len tokens: what stands before
+                         has left no trace in the state. A language model refuses it */
     size_t len;
     float *probabilities; /* classifier: (classes), filled where status is OK; borrowed */
 

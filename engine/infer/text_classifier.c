@@ -212,6 +212,15 @@ static void run_rows(struct text_classifier *c, struct row *rows, size_t n)
     }
 }
 
+/* What is cut off is whole chunks, so that the rest is divided as it was. */
+static int64_t shorten(const struct text_classifier *c, int32_t *words, int64_t n)
+{
+    int64_t most = TEXT_READS * c->max_len;
+    int64_t cut = n > most ? (n - most + c->seq_len - 1) / c->seq_len * c->seq_len : 0;
+    memmove(words, words + cut, (size_t)(n - cut) * sizeof *words);
+    return n - cut;
+}
+
 void text_classifier_run(struct text_classifier *c, struct text_item *items, size_t n)
 {
     struct row rows[TEXT_MAX_BATCH];
@@ -224,7 +233,10 @@ void text_classifier_run(struct text_classifier *c, struct text_item *items, siz
         item->status =
             text_model_words(c->model, item->text, item->len, &row->words, &row->n, &item->err);
         item->n_words = row->n;
-        n_rows += item->status == OK;
+        if (item->status != OK)
+            continue;
+        row->n = shorten(c, row->words, row->n);
+        n_rows++;
     }
     for (size_t first = 0; first < n_rows; first += most)
         run_rows(c, rows + first, n_rows - first < most ? n_rows - first : most);

@@ -213,6 +213,11 @@ void text_generator_run(struct text_generator *g, struct text_item *item)
     int64_t n = 0;
     item->err = (struct err){0};
     item->status = text_model_words(g->model, item->text, item->len, &words, &n, &item->err);
+    if (item->status == OK && n > TEXT_MAX_WORDS)
+        item->status = err_set(&item->err, E_TOO_LARGE,
+                               "The text has %lld tokens; a language model reads at most %d at "
+                               "once.",
+                               (long long)n, TEXT_MAX_WORDS);
     if (item->status == OK && (item->next < 0 || item->next > TEXT_MAX_NEXT))
         item->status = err_set(&item->err, E_INVALID, "next is 0 to %d words.", TEXT_MAX_NEXT);
     if (item->status == OK)

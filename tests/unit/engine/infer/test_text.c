@@ -171,6 +171,36 @@ static void what_stands_before_the_pooled_part_still_matters_a_little(void **sta
     mem_free(b);
 }
 
+static void of_a_very_long_text_the_end_is_read(void **state)
+{
+    (void)state;
+    open_model(MODEL_HEAD_POOLING, false);
+    char *texts[] = {make_text(400, 0), make_text(400, 0), make_text(400, 0)};
+    texts[1][2 * 200] = 'z'; /* token 201 of 401; 256 are passed over: 401 - 4 * 40, by chunks */
+    texts[2][2 * 390] = 'z';
+    for (size_t i = 0; i < 3; i++)
+        ask(i, texts[i]);
+    text_predictor_run(predictor, items, 3);
+    assert_answered(&items[0]);
+    assert_int_equal(items[0].n_words, 401);
+    assert_memory_equal(probabilities[0], probabilities[1], sizeof probabilities[0]);
+    assert_true(memcmp(probabilities[0], probabilities[2], sizeof probabilities[0]) != 0);
+    for (size_t i = 0; i < 3; i++)
+        mem_free(texts[i]);
+}
+
+static void a_language_model_refuses_what_would_take_minutes(void **state)
+{
+    (void)state;
+    open_model(MODEL_HEAD_DECODER, false);
+    char *text = make_text(TEXT_MAX_WORDS, 0);
+    ask(0, text);
+    text_predictor_run(predictor, items, 1);
+    assert_int_equal(items[0].status, E_TOO_LARGE);
+    assert_non_null(strstr(items[0].err.detail, "8193 tokens"));
+    mem_free(text);
+}
+
 static void an_empty_text_fails_alone(void **state)
 {
     (void)state;
@@ -259,6 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_does_not_depend_on_what_it_is_batched_with),
         TEST(what_stands_before_the_pooled_part_still_matters_a_little),
+        TEST(of_a_very_long_text_the_end_is_read),
+        TEST(a_language_model_refuses_what_would_take_minutes),
         TEST(an_empty_text_fails_alone),
         TEST(a_language_model_goes_on_as_its_seed_says),
         TEST(at_temperature_0_every_seed_writes_the_same),

@@ -1,6 +1,7 @@
 """Jobs on texts with the real engine: a language model, a classifier on it, what is told."""
 import csv
 import io
+import pickle
 import random
 
 import pytest
@@ -198,3 +199,54 @@ def test_a_sample_of_real_messages_trains_to_the_end(real_server):
         ready["id"], sample={"fraction": 0.05}, lm_epochs=2, epochs=2)))
     report = real_server.get(f"/v1/jobs/{job['id']}/report").json()
     assert report["accuracy"] > 0.8
+
+
+# --- what was trained answers ---------------------------------------------------------------------
+
+def predict(server, model, **body):
+    reply = server.post(f"/v1/models/{model}/predict", json=body)
+    assert reply.status_code == 200, reply.text
+    return reply.json()["predictions"]
+
+
+def test_a_trained_classifier_and_its_checkpoints_answer(real_server, job):
+    draw, topics = random.Random(9), list(TOPICS) * 3
+    texts = [" ".join(sentence(topic, draw) for _ in range(3)) for topic in topics]
+    answers = predict(real_server, job["result_model"], texts=texts)
+    assert [answer["label"] for answer in answers] == topics
+    kept = real_server.get(f"/v1/jobs/{job['id']}/checkpoints").json()["data"]
+    names = {checkpoint["name"]: checkpoint["id"] for checkpoint in kept}
+    last = max(name for name in names if name.startswith("stage-"))
+    answers = predict(real_server, names[last], texts=texts)
+    assert [answer["label"] for answer in answers] == topics
+
+
+def test_predict_says_what_the_report_says(real_server, job):
+    """The batches of training and those of predictions are cut differently."""
+    rows = real_server.get(f"/v1/jobs/{job['id']}/top_losses?k=24").json()["data"]
+    assert len(rows) == 24
+    answers = predict(real_server, job["result_model"], texts=[row["text"] for row in rows])
+    for row, answer in zip(rows, answers):
+        assert answer["label"] == row["predicted"]
+        assert answer["probability"] == pytest.approx(row["probability"], abs=1e-4)
+
+
+def test_a_trained_language_model_goes_on_with_a_text(real_server, job):
+    model = real_server.get(f"/v1/models/{job['result_model']}").json()
+    known, = predict(real_server, model["lineage"][0], text="The old horse sleeps", next=8, seed=2)
+    odd, = predict(real_server, model["lineage"][0], text="sleeps horse The the old")
+    assert known["perplexity"] < odd["perplexity"]
+    assert known["text"].startswith("The old horse sleeps") and known["continuation"].strip()
+
+
+def test_a_trained_model_is_had_for_fastai(real_server, job):
+    torch = pytest.importorskip("torch")
+    weights = real_server.get(f"/v1/models/{job['result_model']}/weights?format=pth").content
+    words = real_server.get(f"/v1/models/{job['result_model']}/weights?format=itos").content
+    state = torch.load(io.BytesIO(weights))
+    assert state["0.module.encoder.weight"].shape == (len(pickle.loads(words)), SIZES["embedding"])
+    again = real_server.post("/v1/models?name=again", files={
+        "file": ("a.pth", weights), "vocabulary": ("a.pkl", words),
+        "classes": ("names.txt", b"animals\nweather\n")}).json()
+    trained = real_server.get(f"/v1/models/{job['result_model']}").json()
+    assert again["weights_sha256"] == trained["weights_sha256"]

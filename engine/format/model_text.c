@@ -7,9 +7,6 @@
 
 #include "base/mem.h"
 
-const char *const model_text_specials[MODEL_N_SPECIALS] = {
-    "xxunk", "xxpad", "xxbos", "xxeos", "xxfld", "xxrep", "xxwrep", "xxup", "xxmaj"};
-
 void model_text_deinit(struct model_text *text)
 {
     json_free(text->vocabulary);
@@ -130,11 +127,11 @@ static enum status check_words(const struct json *vocabulary, struct err *err)
             return err_set(err, E_INVALID,
                            "The vocabulary's word %zu is no text, empty, or longer than %d bytes.",
                            id, MODEL_MAX_WORD);
-        if (id < MODEL_N_SPECIALS && strcmp(text, model_text_specials[id]) != 0)
+        if (id < N_SPECIALS && strcmp(text, special_name((enum special)id)) != 0)
             return err_set(err, E_INVALID,
                            "The vocabulary's word %zu is \"%.60s\" where \"%s\" is expected: the "
                            "special tokens come first.",
-                           id, text, model_text_specials[id]);
+                           id, text, special_name((enum special)id));
         id++;
     }
     return OK;
@@ -143,10 +140,10 @@ static enum status check_words(const struct json *vocabulary, struct err *err)
 enum status model_text_check_vocabulary(const struct json *vocabulary, struct err *err)
 {
     size_t n = json_len(vocabulary);
-    if (json_type(vocabulary) != JSON_ARRAY || n < MODEL_N_SPECIALS)
+    if (json_type(vocabulary) != JSON_ARRAY || n < N_SPECIALS)
         return err_set(err, E_INVALID,
                        "The model's vocabulary is no list of at least its %d special tokens.",
-                       MODEL_N_SPECIALS);
+                       N_SPECIALS);
     if (n > MODEL_MAX_VOCABULARY)
         return err_set(err, E_INVALID, "The vocabulary has %zu words; at most %d can be used.", n,
                        MODEL_MAX_VOCABULARY);

@@ -2,7 +2,7 @@
  *
  * The metadata's "text" is a JSON object: {"vocabulary": [word...], "embedding", "hidden",
  * "layers", "backwards", "seq_len", "max_len"}. A word's id is its place in the list, and so its
- * row in encoder.weight. The special tokens come first, in the order of model_text_specials: the
+ * row in encoder.weight. The special tokens come first, in the order of engine/text/vocab.h: the
  * rest of the program knows them by number. xxfake, which fastai pads vocabularies with, may stand
  * there more than once; every other word is there once. */
 #ifndef THAW_ENGINE_FORMAT_MODEL_TEXT_H
@@ -11,22 +11,19 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "engine/format/tensor_source.h"
+#include "engine/text/vocab.h"
 
 #define MODEL_KEY_TEXT          "text"
 #define MODEL_ARCHITECTURE_TEXT "awd-lstm"
 #define MODEL_HEAD_DECODER      "decoder" /* a language model: the next word's log odds */
 #define MODEL_HEAD_POOLING      "pooling" /* a classifier: concat pooling and linear layers */
 
-#define MODEL_N_SPECIALS     9
 #define MODEL_MAX_VOCABULARY (1 << 18) /* the first published wt103 has 238462 words */
-#define MODEL_MAX_WORD       255       /* bytes, as VOCAB_MAX_WORD */
-#define MODEL_MAX_WIDTH      16384     /* of the embedding and of the hidden state */
+#define MODEL_MAX_WORD       VOCAB_MAX_WORD
+#define MODEL_MAX_WIDTH      16384 /* of the embedding and of the hidden state */
 #define MODEL_MAX_LAYERS     6
 #define MODEL_MAX_STEPS      65536 /* seq_len and max_len */
 #define MODEL_PADDING_WORD   "xxfake"
-
-/* xxunk xxpad xxbos xxeos xxfld xxrep xxwrep xxup xxmaj: ids 0 to 8. */
-extern const char *const model_text_specials[MODEL_N_SPECIALS];
 
 struct model_text {
     struct json *vocabulary; /* owned; array of strings; NULL: this is no model of text */

@@ -42,8 +42,8 @@ static void place_specials(struct vocabulary_order *order, const char *const *wo
 {
     struct buf added;
     buf_init(&added, sizeof order->added - 1);
-    for (size_t i = 0; i < MODEL_N_SPECIALS; i++) {
-        const char *special = model_text_specials[i];
+    for (size_t i = 0; i < N_SPECIALS; i++) {
+        const char *special = special_name((enum special)i);
         int64_t row = find(words, order->n_theirs, special);
         if (row < 0)
             row = find(words, order->n_theirs, old_name(special));
@@ -65,7 +65,7 @@ enum status vocabulary_order(const struct json *theirs, struct vocabulary_order 
         (struct vocabulary_order){.words = json_new_array(), .n_theirs = (int64_t)n, .same = true};
     const char **words = mem_alloc((n + 1) * sizeof *words);
     bool *taken = mem_alloc(n + 1);
-    order->rows = mem_alloc((n + MODEL_N_SPECIALS) * sizeof *order->rows);
+    order->rows = mem_alloc((n + N_SPECIALS) * sizeof *order->rows);
     json_each(word, theirs) words[i++] = json_as_string(word, "");
     place_specials(order, words, taken);
     for (i = 0; i < n; i++)

@@ -16,8 +16,8 @@ static struct json *some_words(int64_t n)
 {
     struct json *words = json_new_array();
     for (int64_t i = 0; i < n; i++) {
-        char *word = i < MODEL_N_SPECIALS ? mem_strdup(model_text_specials[i])
-                                          : mem_printf("w\"%lld", (long long)i);
+        char *word = i < N_SPECIALS ? mem_strdup(special_name((enum special)i))
+                                    : mem_printf("w\"%lld", (long long)i);
         json_add_string(words, word);
         mem_free(word);
     }

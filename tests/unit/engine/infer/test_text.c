@@ -30,8 +30,8 @@ static float probabilities[TEXT_MAX_BATCH][CLASSES];
 static struct json *vocabulary(void)
 {
     struct json *words = json_new_array();
-    for (int i = 0; i < MODEL_N_SPECIALS; i++)
-        json_add_string(words, model_text_specials[i]);
+    for (int i = 0; i < N_SPECIALS; i++)
+        json_add_string(words, special_name((enum special)i));
     for (int i = 0; i < 26; i++)
         json_add_string(words, (char[]){(char)('a' + i), '\0'});
     while (json_len(words) < WORDS)

@@ -55,6 +55,7 @@ enum status finish_run(struct training *t, struct err *err)
     if (status != OK)
         return status;
     feature_cache_remove_all(t->options->folder);
+    training_tell_writing(t);
     events_result(&t->events, hex, is_best ? &t->at.best : &t->at.latest, &t->run.info);
     return OK;
 }

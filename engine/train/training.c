@@ -10,6 +10,7 @@
 #define WORTH         100. /* a write waits until training took so many times as long */
 #define LEAST_SECONDS 30.  /* between two writes within an epoch */
 #define MOST_SECONDS  600. /* what a crash may cost at most */
+#define GUESSED_RATE  1e9  /* bytes a second, as long as nothing has been written */
 
 const struct recipe_stage *training_stage(const struct training *t)
 {
@@ -44,8 +45,11 @@ enum status training_cancelled(struct err *err)
 enum status training_write_slot(struct training *t, const char *slot, char hex[SHA256_HEX],
                                 struct err *err)
 {
+    double began = clock_seconds();
     enum status status =
         snapshot_write(t->options->folder, slot, t->run.graph, &t->run.info, hex, err);
+    t->spent_writing += clock_seconds() - began;
+    t->n_written++;
     if (status == OK)
         events_checkpoint(&t->events, slot, &t->at);
     return status;
@@ -75,7 +79,7 @@ enum status training_write_resume(struct training *t, struct err *err)
 {
     const char *slot;
     struct snapshot_run run = training_snapshot_run(t);
-    double began = clock_seconds();
+    double began = clock_seconds(), spent = t->spent_writing;
     enum status status = write_best(t, err);
     t->at.optim_steps = t->optim.steps;
     t->at.seconds = t->seconds_before + began - t->began;
@@ -86,18 +90,42 @@ enum status training_write_resume(struct training *t, struct err *err)
                                        &slot, err);
     t->written = clock_seconds();
     t->write_seconds = t->written - began;
+    t->spent_writing = spent + t->write_seconds;
+    t->n_written++;
     t->want_checkpoint = false;
     if (status == OK)
         events_checkpoint(&t->events, slot, &t->at);
     return status;
 }
 
+/* What the next one will take to write. The first: values twice, for the best model is written
+ * with it, and two moments of what trains. */
+static double cost_of_writing(const struct training *t)
+{
+    if (t->write_seconds > 0)
+        return t->write_seconds;
+    double floats = 0;
+    for (int i = 0; i < t->run.graph->n_params; i++) {
+        const struct param *param = t->run.graph->params[i];
+        floats += (double)param->n_elements * (param->trainable ? 4 : 2);
+    }
+    return floats * sizeof(float) / GUESSED_RATE;
+}
+
 enum status training_checkpoint(struct training *t, bool epoch_ended, struct err *err)
 {
     double least = epoch_ended ? 0 : LEAST_SECONDS;
-    double interval = fmin(fmax(WORTH * t->write_seconds, least), MOST_SECONDS);
+    double interval = fmin(fmax(WORTH * cost_of_writing(t), least), MOST_SECONDS);
     bool due = clock_seconds() - t->written > interval;
     return due || t->want_checkpoint ? training_write_resume(t, err) : OK;
+}
+
+void training_tell_writing(struct training *t)
+{
+    double seconds = clock_seconds() - t->began;
+    events_log(&t->events, "Checkpoints took %.2f of %.1f seconds (%.1f %%): %d files.",
+               t->spent_writing, seconds, 100 * t->spent_writing / fmax(seconds, 1e-3),
+               t->n_written);
 }
 
 /* --- the best model --------------------------------------------------------------------------- */

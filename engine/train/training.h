@@ -2,8 +2,8 @@
  * steps (requests, checkpoints, the clock).
  *
  * Checkpoints cost little beside the training: one that is not asked for waits until the run has
- * trained a hundred times as long as the last one took to write, and the best epoch's weights wait
- * in memory (shadow.h) until then. At a stage's end, at a pause and at the end of all they are
+ * trained a hundred times as long as the last one took to write (the first: as it is guessed to
+ * take), and the best epoch's weights wait in memory (shadow.h) until then. At a stage's end, at a pause and at the end of all they are
  * written at once. The file "best" is always written before the resume file that knows of it. */
 #ifndef THAW_ENGINE_TRAIN_TRAINING_H
 #define THAW_ENGINE_TRAIN_TRAINING_H
@@ -39,6 +39,8 @@ struct training {
     double seconds_before;     /* trained by processes before this one */
     double written;            /* when the last resume file was */
     double write_seconds;      /* that it took, with the best model */
+    double spent_writing;      /* by this process, on `n_written` files */
+    int n_written;
     bool want_checkpoint, want_pause, want_cancel;
     bool paused;
     bool out_of_time; /* max_seconds have passed */
@@ -65,6 +67,9 @@ enum status training_checkpoint(struct training *t, bool epoch_ended, struct err
 enum status training_keep_best(struct training *t, struct err *err);
 /* Loads the best model, if there is one; a damaged one is told, and the weights stay. */
 enum status training_load_best(struct training *t, bool *loaded, struct err *err);
+
+/* A line of the log: what checkpoints cost this process, beside the training. */
+void training_tell_writing(struct training *t);
 
 /* Notes whether max_seconds have passed. */
 void training_watch_clock(struct training *t);

@@ -106,7 +106,8 @@ class Server:
         return code
 
 
-def wait_for(read, done, seconds=30):
+def wait_for(read, done, seconds=120):
+    """Returns as soon as it is so; the bound is for machines that have much else to do."""
     until = time.monotonic() + seconds
     while True:
         value = read()

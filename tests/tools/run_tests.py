@@ -128,27 +128,64 @@ def run_units(build, san, names, totals):
                        [f"{name}{' (' + san + ')' if san else ''}: {test}" for test in failed])
 
 
-def run_pytest(build, san, totals):
+def pytest_jobs():
+    """What one pytest runs: each file of the tests over HTTP, which wait more than they compute, so
+    that two at a time cost little more than one; the other folders whole."""
     folders = [folder for folder in PYTEST_FOLDERS if (ROOT / folder).is_dir()]
-    print(f"--- {', '.join(folders)}", flush=True)
+    http = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests/http").glob("test_*.py"))
+    return http + [folder for folder in folders if folder != "tests/http"]
+
+
+def read_report(report):
+    """(passed, failed, skipped, names of failed) of a junit file."""
+    passed, failed, skipped, names = 0, 0, 0, []
+    for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
+        wrong = int(suite.get("failures")) + int(suite.get("errors"))
+        failed, skipped = failed + wrong, skipped + int(suite.get("skipped"))
+        passed += int(suite.get("tests")) - int(suite.get("skipped")) - wrong
+        names += [f"{case.get('classname')}: {case.get('name')}" for case in suite.iter("testcase")
+                  if case.find("failure") is not None or case.find("error") is not None]
+    return passed, failed, skipped, names
+
+
+def seconds_before(report):
+    """What the job took the last time, if there was one: the longest begin first."""
+    try:
+        return -float(next(xml.etree.ElementTree.parse(report).iter("testsuite")).get("time"))
+    except (OSError, StopIteration, xml.etree.ElementTree.ParseError):
+        return 0.
+
+
+def run_pytest_job(job, out, san):
+    report = out / "pytest" / (job.replace("/", "-") + ".xml")
+    report.unlink(missing_ok=True)
+    env = {**environment(san), "THAW_BUILD": str(out)}
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                           f"--timeout={TIMEOUT}", "--durations=3", f"--junitxml={report}", job],
+                          cwd=ROOT, env=env, text=True, errors="replace", stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = read_report(report) if report.is_file() else (0, 1, 0, [f"{job}: pytest did not run"])
+    return job, result, done.stdout, time.monotonic() - start
+
+
+def run_pytest(build, san, totals):
+    print(f"--- {', '.join(PYTEST_FOLDERS)}", flush=True)
     out = out_folder(build, san)
     if not build_goals(build, san, ["all", "tools", "oracle-programs"]):
         totals.add(0, 1, 0, ["thawd, thaw-engine or a tool was not built"])
-    report = out / "pytest.xml"
-    report.unlink(missing_ok=True)
-    env = {**environment(san), "THAW_BUILD": str(out)}
-    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                    f"--timeout={TIMEOUT}", "--durations=10", f"--junitxml={report}", *folders],
-                   cwd=ROOT, env=env)
-    if not report.is_file():
-        totals.add(0, 1, 0, ["pytest did not run"])
-        return
-    for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
-        tests, skipped = int(suite.get("tests")), int(suite.get("skipped"))
-        failed = int(suite.get("failures")) + int(suite.get("errors"))
-        names = [f"{case.get('classname')}: {case.get('name')}" for case in suite.iter("testcase")
-                 if case.find("failure") is not None or case.find("error") is not None]
-        totals.add(tests - skipped - failed, failed, skipped, names)
+    (out / "pytest").mkdir(parents=True, exist_ok=True)
+    jobs = sorted(pytest_jobs(), key=lambda job: seconds_before(
+        out / "pytest" / (job.replace("/", "-") + ".xml")))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for job, result, output, seconds in pool.map(lambda j: run_pytest_job(j, out, san), jobs):
+            passed, failed, skipped, _ = result
+            print(f"{'FAIL' if failed else 'ok':4} {job}: {passed} passed"
+                  f"{f', {failed} failed' if failed else ''}"
+                  f"{f', {skipped} skipped' if skipped else ''} ({seconds:.1f} s)", flush=True)
+            if failed or not passed + skipped:
+                print(output[-20000:])
+            totals.add(*result)
 
 
 def main():

@@ -168,6 +168,7 @@ static void fractions_of_the_data_leave_a_learning_curve(void **state)
     assert_true(json_number(json_at(curve, 0), "fraction", 0) == .25);
     assert_int_equal(json_integer(json_at(curve, 2), "n_train", 0), 32);
     assert_true(told(f, "artifact", "name", "report.json"));
+    assert_true(told(f, "log", "detail", "Checkpoints took"));
     json_free(report);
     mem_free(path);
     buf_deinit(&text);

@@ -2,8 +2,8 @@
  * other defaults that go with them.
  *
  * auto       the head on cached features of the frozen body until it has had steps enough, then
- *            all layers at slice(2e-5, 2e-4). Small sets need steps, not epochs; a head that has
- *            learnt its part loses it again at fine_tune's five times larger rate, and lower
+ *            all layers at slice(1e-5, 1e-4). Small sets need steps, not epochs; a head that has
+ *            learnt its part loses it again at fine_tune's ten times larger rate, and lower
  *            layers at a hundredth of it do not get anywhere in so few steps.
  * lesson1    fastai v1's pets lesson: fit_one_cycle(4), unfreeze,
  *            fit_one_cycle(2, max_lr=slice(1e-6, 1e-4)).
@@ -79,7 +79,7 @@ static const struct preset presets[] = {
     {.name = "auto",
      .form = "v2",
      .meaning = "the head on cached features, at least 150 steps, then all layers at "
-                "slice(2e-5, 2e-4); from random weights 20 epochs with all layers, nothing frozen",
+                "slice(1e-5, 1e-4); from random weights 20 epochs with all layers, nothing frozen",
      .defaults = {[EPOCHS] = 5,
                   [FREEZE_EPOCHS] = 20,
                   [BASE_LR] = 2e-3,
@@ -87,7 +87,7 @@ static const struct preset presets[] = {
                   [PCT_START] = .3,
                   [DIV] = 5},
      .n_rows = 2,
-     .rows = {{-1, FREEZE_EPOCHS, 150, 1, TENTH, .25, 25}, {0, EPOCHS, 0, 10, SPREAD, 0, 0}},
+     .rows = {{-1, FREEZE_EPOCHS, 150, 1, TENTH, .25, 25}, {0, EPOCHS, 0, 20, SPREAD, 0, 0}},
      .with = {"eval", 1, 0},
      .random_epochs = 20,
      .random = {0, EPOCHS, 0, 2, SPREAD, 0, 0}},

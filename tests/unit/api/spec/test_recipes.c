@@ -22,7 +22,7 @@ static void the_smallest_spec_is_the_preset_auto(void **state)
                 "'pct_start':0.25,'div':25,'div_final':100000,'momentum':[0.95,0.85,0.95]},"
                 "'then':'go_on','fresh':false},"
                 "{'name':'stage-2','freeze_to':0,'epochs':5,'min_steps':0,"
-                "'lr':{'slice':[2e-05,0.0002]},'schedule':{'name':'one_cycle','form':'v2',"
+                "'lr':{'slice':[1e-05,0.0001]},'schedule':{'name':'one_cycle','form':'v2',"
                 "'pct_start':0.3,'div':5,'div_final':100000,'momentum':[0.95,0.85,0.95]},"
                 "'then':'go_on','fresh':false}]");
     assert_json(json_get(spec, "batch_size"), "'auto'");

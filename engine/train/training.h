@@ -3,8 +3,9 @@
  *
  * Checkpoints cost little beside the training: one that is not asked for waits until the run has
  * trained a hundred times as long as the last one took to write (the first: as it is guessed to
- * take), and the best epoch's weights wait in memory (shadow.h) until then. At a stage's end, at a pause and at the end of all they are
- * written at once. The file "best" is always written before the resume file that knows of it. */
+ * take), and the best epoch's weights wait in memory (shadow.h) until then. At a stage's end, at a
+ * pause and at the end of all they are written at once. The file "best" is always written before
+ * the resume file that knows of it. */
 #ifndef THAW_ENGINE_TRAIN_TRAINING_H
 #define THAW_ENGINE_TRAIN_TRAINING_H
 

@@ -139,17 +139,27 @@ static void fill_row(struct job_row *row, struct json *spec, const struct start 
     };
 }
 
-/* What the spec leaves open about the kind of data, the dataset decides, where it is ready. */
+/* Whether dataset, or else model, are of texts: a dataset that is still processing may become
+ * either. */
+static bool is_of_texts(struct store *store, const struct json *spec, struct arena *arena)
+{
+    struct dataset_row dataset;
+    struct model_row model;
+    struct err ignored;
+    if (dataset_get(store, json_string(spec, "dataset", ""), arena, &dataset, &ignored) == OK &&
+        dataset.status == DATASET_READY)
+        return strcmp(dataset.kind, "text") == 0;
+    return model_get(store, json_string(spec, "model", ""), arena, &model, &ignored) == OK &&
+           strcmp(model.kind, "text") == 0;
+}
+
+/* What the spec leaves open about the kind of data is decided. */
 static enum status resolve(struct store *store, const struct json *spec, struct arena *arena,
                            struct json **resolved, struct err *err)
 {
-    struct dataset_row row;
-    struct err ignored;
-    const char *id = json_string(spec, "dataset", "");
     struct json *copy = json_copy(spec);
-    if (json_type(copy) == JSON_OBJECT && dataset_get(store, id, arena, &row, &ignored) == OK &&
-        row.status == DATASET_READY)
-        jobspec_set_kind(copy, strcmp(row.kind, "text") == 0);
+    if (json_type(copy) == JSON_OBJECT)
+        jobspec_set_kind(copy, is_of_texts(store, copy, arena));
     enum status status = jobspec_resolve(copy, resolved, err);
     json_free(copy);
     return status;

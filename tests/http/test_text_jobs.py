@@ -201,6 +201,30 @@ def test_a_sample_of_real_messages_trains_to_the_end(real_server):
     assert report["accuracy"] > 0.8
 
 
+def test_a_job_may_be_sent_before_its_texts_are_read(real_server, job):
+    base = real_server.get(f"/v1/models/{job['result_model']}").json()["lineage"][0]
+    made = real_server.post("/v1/datasets?name=more.csv", table(60, 20)).json()
+    later = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": made["id"], "model": base, "epochs": 1, "lm_epochs": 1, "threads": 1,
+        "batch_size": 8}))
+    assert later["spec"]["task"] == "text_classification"
+    assert later["spec"]["preset"] == "ulmfit"
+
+
+def test_rates_are_sought_and_fractions_compared(real_server, dataset):
+    sought = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": dataset, "model": None, "task": "lr_find", "text": SIZES, "threads": 1,
+        "batch_size": 8}))
+    assert real_server.get(f"/v1/jobs/{sought['id']}/lr_find").json()["stage"] == "stage-1"
+    body = {key: value for key, value in spec(dataset).items() if key != "freeze_epochs"}
+    parts = finish(real_server, real_server.post("/v1/jobs", json={
+        **body, "freeze_epochs": 0, "fractions": [0.2, 1.0], "lm_epochs": 2}))
+    names = [stage["name"] for stage in parts["spec"]["stages"]]
+    assert names == ["stage-1@0.2", "stage-2@0.2", "stage-1@1", "stage-2@1"]
+    curve = real_server.get(f"/v1/jobs/{parts['id']}/report").json()["learning_curve"]
+    assert [point["n_train"] for point in curve] == [20, 96]
+
+
 # --- what was trained answers ---------------------------------------------------------------------
 
 def predict(server, model, **body):

@@ -44,13 +44,20 @@ function when(job) {
   return ago(job.created_at);
 }
 
+/* Epochs of a language model have a perplexity; they are not compared with a classifier's. */
+const isLanguage = (epoch) => Number.isFinite(epoch.perplexity);
+
 function table(epochs) {
-  const best = epochs.reduce((b, e) => (Number.isFinite(e.valid_loss) && !(b?.valid_loss <= e.valid_loss) ? e : b), null);
+  const language = epochs.some(isLanguage);
+  const comparable = epochs.filter((e) => isLanguage(e) === isLanguage(epochs[epochs.length - 1]));
+  const heads = ["stage", "epoch", "train loss", "valid loss", ...(language ? ["perplexity"] : []), "accuracy", "time"];
+  const best = comparable.reduce((b, e) => (Number.isFinite(e.valid_loss) && !(b?.valid_loss <= e.valid_loss) ? e : b), null);
   return el("div", { class: "scroll" }, el("table", {},
-    el("thead", {}, el("tr", {}, ...["stage", "epoch", "train loss", "valid loss", "accuracy", "time"].map((h) => el("th", { scope: "col" }, h)))),
+    el("thead", {}, el("tr", {}, ...heads.map((h) => el("th", { scope: "col" }, h)))),
     el("tbody", {}, ...epochs.map((e) => el("tr", { class: e === best ? "best" : null },
       el("td", {}, e.stage ?? "–"), el("td", {}, `${e.epoch + 1}`), el("td", {}, decimal(e.train_loss)),
-      el("td", {}, decimal(e.valid_loss)), el("td", {}, percent(e.accuracy)), el("td", {}, duration(e.time)))))));
+      el("td", {}, decimal(e.valid_loss)), ...(language ? [el("td", {}, isLanguage(e) ? decimal(e.perplexity, 1) : "–")] : []),
+      el("td", {}, percent(e.accuracy)), el("td", {}, duration(e.time)))))));
 }
 
 function detail(job, epochs) {
@@ -62,6 +69,7 @@ function detail(job, epochs) {
   return el("div", { class: "detail" }, error,
     el("div", { class: "charts" },
       chart("Loss", [{ name: "training", style: "a", values: column("train_loss") }, { name: "validation", style: "b", values: column("valid_loss") }], thawAt, (v) => decimal(v, 2)),
+      epochs.some(isLanguage) ? chart("Perplexity", [{ name: "perplexity", style: "b", values: column("perplexity") }], -1, (v) => decimal(v, 1)) : null,
       chart("Accuracy", [{ name: "accuracy", style: "b", values: column("accuracy") }], thawAt, (v) => `${decimal(100 * v, 0)} %`)),
     table(epochs));
 }
@@ -71,7 +79,7 @@ export function card(job, state, onToggle) {
   const dataset = state.datasets.get(job.dataset)?.name ?? job.dataset;
   return el("article", { class: "job", "data-id": job.id },
     el("button", { type: "button", "aria-expanded": epochs ? "true" : "false", onclick: () => onToggle(job.id) },
-      el("div", { class: "name" }, job.name ?? dataset, el("small", {}, `${job.model} on ${dataset}`)),
+      el("div", { class: "name" }, job.name ?? dataset, el("small", {}, `${job.model ?? "from nothing"} on ${dataset}`)),
       el("span", { class: `pill ${job.status}` }, job.status),
       figures(job), el("div", { class: "when" }, when(job)), bar(job)),
     epochs ? detail(job, epochs) : null);

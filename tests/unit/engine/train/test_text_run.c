@@ -5,11 +5,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "engine/format/model_file.h"
+#include "engine/text/vocab.h"
 #include "tests/unit/engine/train/text_fixture.h"
 
 #define BOTH                                                                                       \
@@ -22,6 +25,14 @@
 #define LANGUAGE                                                                                   \
     "{'task':'language_model'," TINY_TEXT                                                          \
     ",'batch_size':4,'stages':[" TEXT_STAGE("lm", "language_model", "0", "6", "0.02") "]}"
+
+/* A model that knows few words, and one that knows all and as good as stands still. */
+#define RARE                                                                                       \
+    "{'task':'language_model'," TEXT_WITH("40", "null") ",'batch_size':4,'stages':[" TEXT_STAGE(   \
+        "lm", "language_model", "0", "1", "0.02") "]}"
+#define STILL                                                                                      \
+    "{'task':'language_model'," TEXT_WITH("1", "'local'") ",'batch_size':4,'stages':[" TEXT_STAGE( \
+        "lm", "language_model", "0", "1", "1e-9") "]}"
 
 static double epoch_score(const struct fixture *f, int n, const char *name)
 {
@@ -138,12 +149,114 @@ static void a_resumed_run_has_the_same_weights(void **state)
     assert_string_equal(resumed, whole);
 }
 
+/* --- A vocabulary that differs from the model's ----------------------------------------------- */
+
+/* Rows of encoder.weight and decoder.bias, with the words that they belong to. */
+struct rows {
+    struct model_info info; /* owned */
+    float *encoder, *bias;  /* owned */
+    int64_t n, width;
+};
+
+static float *read_tensor(const struct tensor_source *source, const char *name)
+{
+    const struct tensor_view *view = tensor_source_find(source, name);
+    assert_non_null(view);
+    float *plain = mem_alloc(view->n_elements * sizeof *plain);
+    tensor_read(view, plain);
+    return plain;
+}
+
+static void read_rows(const char *path, struct rows *rows)
+{
+    struct tensor_source source;
+    struct err err = {0};
+    if (model_file_open(path, &source, &rows->info, &err) != OK)
+        fail_msg("%s", err.detail);
+    rows->encoder = read_tensor(&source, "encoder.weight");
+    rows->bias = read_tensor(&source, "decoder.bias");
+    rows->n = rows->info.text.n_words;
+    rows->width = rows->info.text.embedding;
+    tensor_source_close(&source);
+}
+
+static void free_rows(struct rows *rows)
+{
+    model_info_deinit(&rows->info);
+    mem_free(rows->encoder);
+    mem_free(rows->bias);
+}
+
+static int64_t find_word(const struct rows *rows, const char *word)
+{
+    for (int64_t i = 0; i < rows->n; i++)
+        if (strcmp(json_as_string(json_at(rows->info.text.vocabulary, (size_t)i), ""), word) == 0)
+            return i;
+    return -1;
+}
+
+/* What the new row of a word should be: the old one, or the mean of all. */
+static void assert_row(const struct rows *old, const struct rows *new, int64_t at, int64_t was)
+{
+    double mean = 0;
+    for (int64_t r = 0; r < old->n; r++)
+        mean += (double)old->bias[r] / (double)old->n;
+    double wanted = was < 0 ? mean : (double)old->bias[was];
+    assert_true(fabs((double)new->bias[at] - wanted) < 1e-6);
+    for (int64_t c = 0; c < old->width; c++) {
+        mean = 0;
+        for (int64_t r = 0; r < old->n; r++)
+            mean += (double)old->encoder[r * old->width + c] / (double)old->n;
+        wanted = was < 0 ? mean : (double)old->encoder[was * old->width + c];
+        assert_true(fabs((double)new->encoder[at * old->width + c] - wanted) < 1e-6);
+    }
+}
+
+static void known_words_keep_their_rows_and_new_ones_get_the_mean(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65], detail[200] = "";
+    struct rows old, new;
+    int64_t known = 0, unknown = 0;
+    fixture_run_anew(f, RARE, hex);
+    char *path = fixture_path(f, "final");
+    read_rows(path, &old);
+    fixture_new_run(f);
+    fixture_run_ok(f, STILL, path);
+    mem_free(path);
+    path = fixture_path(f, "final");
+    read_rows(path, &new);
+    for (int64_t i = 0; i < new.n; i++) {
+        const char *word = json_as_string(json_at(new.info.text.vocabulary, (size_t)i), "");
+        if (strcmp(word, "xxfake") == 0)
+            continue;
+        int64_t was = find_word(&old, word);
+        known += was >= 0;
+        unknown += was < 0;
+        assert_row(&old, &new, i, was);
+    }
+    assert_true(known > N_SPECIALS && unknown > 0);
+    for (int i = 0; i < fixture_count(f, "log") && !strstr(detail, "keep the rows"); i++) {
+        struct json *event = fixture_event(f, "log", i);
+        snprintf(detail, sizeof detail, "%s", json_string(event, "detail", ""));
+        json_free(event);
+    }
+    assert_non_null(strstr(detail, "keep the rows"));
+    struct json *warning = fixture_event(f, "warning", 0);
+    assert_string_equal(json_string(warning, "code", ""), "vocabulary_differs");
+    json_free(warning);
+    free_rows(&old);
+    free_rows(&new);
+    mem_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_language_model_learns_and_the_classifier_stands_on_it),
         cmocka_unit_test(both_models_say_what_they_are),
         cmocka_unit_test(the_same_run_gives_the_same_weights),
+        cmocka_unit_test(known_words_keep_their_rows_and_new_ones_get_the_mean),
         cmocka_unit_test(a_resumed_run_has_the_same_weights),
     };
     return cmocka_run_group_tests(tests, text_fixture_set_up, text_fixture_tear_down);

@@ -234,7 +234,13 @@ fuzz:  ## every fuzz target for FUZZ_SECONDS (10), from its corpus
 demo:  ## the whole path on drawn images: upload, two stages, a prediction; KEEP=1 leaves it running
 	@tests/tools/install-packages build demo
 	@$(MAKE) --no-print-directory -j2 all
-	@BUILD='$(abspath $(OUT))' $(PYTHON) docs/demo.py
+	@BUILD='$(abspath $(OUT))' $(PYTHON) docs/demo/images.py
+
+.PHONY: demo-text
+demo-text:  ## the same with letters: a language model first, then a classifier
+	@tests/tools/install-packages build demo
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD='$(abspath $(OUT))' $(PYTHON) docs/demo/text.py
 
 .PHONY: pretrain
 pretrain:  ## the bundled body anew: weights/thaw-small.safetensors, from drawn pictures

@@ -155,7 +155,7 @@ static const struct field rows[] = {
      .meaning = "items a step; lowered to the training set's size where that is less; `\"auto\"`: "
                 "the power of two in 8..64 not above a twentieth of the training set that fits "
                 "memory. Of a language model: streams of text side by side; `\"auto\"`: as many as "
-                "leave 20 steps an epoch"},
+                "leave 80 steps an epoch"},
     {.name = "valid_fraction",
      .takes = TAKES_NUMBER,
      .max = .9,

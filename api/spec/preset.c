@@ -9,7 +9,8 @@
  *            fit_one_cycle(2, max_lr=slice(1e-6, 1e-4)).
  * fine_tune  fastai v2's Learner.fine_tune.
  * ulmfit     Howard & Ruder 2018 with fastai's numbers: the language model on the target's texts,
- *            then a classifier on its encoder, thawed group by group. */
+ *            then a classifier on its encoder, thawed group by group; with few labels each stage
+ *            gets steps enough. */
 #include "api/spec/preset.h"
 
 #include <math.h>
@@ -120,8 +121,9 @@ static const struct preset presets[] = {
      .form = "v2",
      .meaning =
          "the language model on all texts, its last group for one epoch, then all of it; "
-         "then the classifier on its encoder: the head, one more group, two more, all "
-         "layers, each stage at a lower rate; with `\"model\": null` the language model from "
+         "then the classifier on its encoder: the head for at least 60 steps, one more group, two "
+         "more, all layers for at least 30 each, at lower and lower rates; with `\"model\": null` "
+         "the language model from "
          "nothing",
      .defaults = {[EPOCHS] = 2,
                   [FREEZE_EPOCHS] = 1,
@@ -134,10 +136,10 @@ static const struct preset presets[] = {
      .n_rows = 6,
      .rows = {{-1, LM_EPOCHS, 0, .1, EQUAL, 0, 0, .language_model = true, .once = true},
               {0, LM_EPOCHS, 0, 1, EQUAL, 0, 0, .language_model = true},
-              {-1, FREEZE_EPOCHS, 0, 1, EQUAL, 0, 0},
-              {-2, FREEZE_EPOCHS, 0, 2, SPREAD, 0, 0},
-              {-3, FREEZE_EPOCHS, 0, 4, SPREAD, 0, 0},
-              {0, EPOCHS, 0, 20, SPREAD, 0, 0}},
+              {-1, FREEZE_EPOCHS, 60, 1, EQUAL, 0, 0},
+              {-2, FREEZE_EPOCHS, 30, 2, SPREAD, 0, 0},
+              {-3, FREEZE_EPOCHS, 30, 4, SPREAD, 0, 0},
+              {0, EPOCHS, 30, 20, SPREAD, 0, 0}},
      .with = {NULL, 0, 0}},
 };
 

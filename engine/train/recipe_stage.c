@@ -9,6 +9,7 @@
 
 #define DEFAULT_BATCH       64
 #define AUTO_STEPS_AN_EPOCH 20
+#define AUTO_STEPS_OF_ROWS  80 /* of a language model: few long steps teach a new one little */
 #define LEAST_WORDS         32 /* of a language model's texts */
 
 int64_t recipe_auto_batch(int64_t n_train)
@@ -165,7 +166,7 @@ static enum status parse_rows(struct recipe_stage *stage, const struct json *bat
                        "all: at least %d are needed.",
                        (long long)words, LEAST_WORDS);
     int64_t rows = RECIPE_SMALLEST_AUTO;
-    while (rows < RECIPE_LARGEST_AUTO && 2 * rows * stage->seq_len * AUTO_STEPS_AN_EPOCH <= words)
+    while (rows < RECIPE_LARGEST_AUTO && 2 * rows * stage->seq_len * AUTO_STEPS_OF_ROWS <= words)
         rows *= 2;
     stage->batch = stage->batch_auto ? rows : (int64_t)json_as_number(batch, DEFAULT_BATCH);
     stage->batch = stage->batch < most ? stage->batch : most;

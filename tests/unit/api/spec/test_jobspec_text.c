@@ -21,11 +21,11 @@ static const char ulmfit[] =
     "02," CYCLE
     ",{'name':'stage-2','phase':'language_model','freeze_to':0,'epochs':10,'min_steps':0,"
     "'lr':0.002," CYCLE ",{'name':'stage-3','phase':'classifier','freeze_to':-1,'epochs':1,"
-    "'min_steps':0,'lr':0.02," CYCLE ",{'name':'stage-4','phase':'classifier','freeze_to':-2,"
-    "'epochs':1,'min_steps':0,'lr':{'slice':[0.000218829873,0.01]}," CYCLE
-    ",{'name':'stage-5','phase':'classifier','freeze_to':-3,'epochs':1,'min_steps':0,"
+    "'min_steps':60,'lr':0.02," CYCLE ",{'name':'stage-4','phase':'classifier','freeze_to':-2,"
+    "'epochs':1,'min_steps':30,'lr':{'slice':[0.000218829873,0.01]}," CYCLE
+    ",{'name':'stage-5','phase':'classifier','freeze_to':-3,'epochs':1,'min_steps':30,"
     "'lr':{'slice':[0.000109414936,0.005]}," CYCLE ",{'name':'stage-6','phase':'classifier',"
-    "'freeze_to':0,'epochs':2,'min_steps':0,'lr':{'slice':[2.18829873e-05,0.001]}," CYCLE "]";
+    "'freeze_to':0,'epochs':2,'min_steps':30,'lr':{'slice':[2.18829873e-05,0.001]}," CYCLE "]";
 
 /* Numbers of the expected stages are rounded to nine digits. */
 static void round_slices(struct json *stages)

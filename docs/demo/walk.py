@@ -1,12 +1,6 @@
-#!/usr/bin/env python3
-"""The whole path, as a user walks it: upload images, fine-tune in two stages, ask for a prediction.
+"""What both demos do: a server of their own, an upload, a job that is watched, a question.
 
-    make demo              leaves nothing running
-    KEEP=1 make demo       leaves the server running and prints its address
-
-Everything goes over HTTP, as with curl. The images are drawn by `thaw-engine synth`; the network
-is the one that comes with the program, pretrained on drawn images of other classes. Python's
-standard library only.
+Everything goes over HTTP, as with curl. Python's standard library only.
 """
 import json
 import os
@@ -21,8 +15,6 @@ import urllib.error
 import urllib.request
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
-SIZE = 64
-TARGET = {"classes": 6, "per_class": 40, "valid": 40, "frozen_epochs": 12, "epochs": 4}
 
 
 class Server:
@@ -66,11 +58,10 @@ class Server:
         self.log.close()
 
 
-def draw(folder, which, options):
-    """A zip of labelled images: train/CLASS/*.png and valid/CLASS/*.png."""
-    path = folder / f"images-{which}.zip"
-    sizes = {"size": SIZE, **{key: options[key] for key in ("classes", "per_class", "valid")}}
-    flags = [f"--{key.replace('_', '-')}={value}" for key, value in sizes.items()]
+def synth(folder, name, which, **options):
+    """A zip of labelled items that the engine makes up: train/CLASS/* and valid/CLASS/*."""
+    path = folder / f"{name}.zip"
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
     subprocess.run([BUILD / "thaw-engine", "synth", "--set", which, "--out", path, "--seed", "1",
                     *flags], check=True, stdout=subprocess.DEVNULL)
     return path
@@ -85,8 +76,10 @@ def upload(server, path):
     if dataset["status"] != "ready":
         sys.exit(f"The dataset could not be used: {dataset['error']}")
     classes = ", ".join(c["name"] for c in dataset["classes"])
-    print(f"  {dataset['id']}: {dataset['items']} images, "
-          f"{dataset['splits']['train']} to train, {dataset['splits']['valid']} to validate")
+    splits = dataset["splits"]
+    unlabelled = f", {splits['unlabelled']} without a label" if splits["unlabelled"] else ""
+    print(f"  {dataset['id']}: {splits['train']} to train, {splits['valid']} to validate"
+          f"{unlabelled}")
     print(f"  {len(dataset['classes'])} classes: {classes}")
     return dataset
 
@@ -98,7 +91,7 @@ def show_progress(event):
     if sys.stdout.isatty():
         print(f"\r  [{bar:<{width}}] step {event['step']}/{event['steps']}"
               f"  loss {event['train_loss']:.3f}"
-              f"  {event['examples_per_second']:.0f} images/s ", end="", flush=True)
+              f"  {event['examples_per_second']:.0f} items/s ", end="", flush=True)
 
 
 def clear_progress():
@@ -132,44 +125,19 @@ def train(server, title, spec):
     return job, accuracy
 
 
-def predict(server, job, archive, folder):
-    """Asks for the label of one image that was held out."""
-    shutil.unpack_archive(archive, folder / "unpacked")
-    image = sorted((folder / "unpacked").glob("**/valid/*/*"))[0]
-    model = job["result_model"]
-    print(f"\nA held-out image of class \"{image.parent.name}\":\n"
-          f"$ curl --data-binary @{image.name} {server.address}/v1/models/{model}/predict")
-    answer = server.call("POST", f"/v1/models/{model}/predict?top_k=3", image.read_bytes())
+def ask(server, job, path, line, body, kind=None):
+    """Shows what the job's model says of one item, most probable first."""
+    url = f"{server.address}/v1/models/{job['result_model']}/predict"
+    print(f"\n{line}\n$ curl {path} {url}")
+    answer = server.call("POST", f"/v1/models/{job['result_model']}/predict?top_k=3", body, kind)
     best = answer["predictions"][0]
     for row in best["probabilities"]:
         print(f"  {row['probability']:.3f}  {row['label']}")
     print(f"  prediction: {best['label']} with probability {best['probability']:.3f}")
 
 
-def run(server, folder):
-    start = time.time()
-    archive = draw(folder, "b", TARGET)
-    target = upload(server, archive)
-    common = {"dataset": target["id"], "model": "thaw-small", "batch_size": 16,
-              "image": {"size": SIZE}, "augment": {"min_scale": .6}}
-    tuned, with_transfer = train(
-        server, "Fine-tuning the network that comes with Thaw: the head first, then all layers:",
-        {**common, "name": "fine-tune",
-         "freeze_epochs": TARGET["frozen_epochs"], "epochs": TARGET["epochs"]})
-    epochs = TARGET["frozen_epochs"] + TARGET["epochs"]
-    _, without = train(
-        server, "For comparison, the same network from random weights, as many epochs:",
-        {**common, "weights": "random", "name": "from-random",
-         "stages": [{"name": "all", "freeze_to": 0, "epochs": epochs, "lr": 4e-3}]})
-
-    predict(server, tuned, archive, folder)
-    print(f"\nValidation accuracy after {epochs} epochs on {target['splits']['train']} images:\n"
-          f"  pretrained, then fine-tuned   {with_transfer:.3f}\n"
-          f"  from random weights           {without:.3f}\n"
-          f"({time.time() - start:.0f} s in all)")
-
-
-def main():
+def walk(run):
+    """Runs run(server, folder) and cleans up; KEEP=1 leaves the server running."""
     keep = os.environ.get("KEEP") == "1"
     folder = pathlib.Path(tempfile.mkdtemp(prefix="thaw-demo-"))
     server = Server(folder)
@@ -183,7 +151,3 @@ def main():
         else:
             server.stop()
             shutil.rmtree(folder)
-
-
-if __name__ == "__main__":
-    main()

@@ -133,6 +133,7 @@ static void a_rendered_row_has_every_field_and_null_for_what_is_unknown(void **s
         "rerun"};
     struct job_row row = {.id = "job_1",
                           .status = JOB_QUEUED,
+                          .model = "", /* none: texts, from nothing */
                           .spec = "{\"seed\":7}",
                           .created_ms = 1000,
                           .progress = "not JSON"};
@@ -145,6 +146,7 @@ static void a_rendered_row_has_every_field_and_null_for_what_is_unknown(void **s
     assert_int_equal(json_integer(json_get(job, "spec"), "seed", 0), 7);
     assert_int_equal(json_integer(job, "queue_position", 0), 3);
     assert_int_equal(json_type(json_get(job, "progress")), JSON_NULL);
+    assert_int_equal(json_type(json_get(job, "model")), JSON_NULL);
     assert_int_equal(json_type(json_get(job, "started_at")), JSON_NULL);
     json_free(job);
 }

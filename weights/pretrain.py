@@ -4,9 +4,9 @@
     make pretrain          about 20 minutes on two busy cores, 500 MB in /tmp
 
 The engine alone does it, as by hand: `thaw-engine synth` draws the set "forms", `ingest` packs it,
-`train` learns it from random weights. Of the result this keeps the body, as 16-bit floats. With the
-same engine, instruction set and number of threads (2, AVX-512 in the file that is here) the same
-file comes out again, byte for byte; elsewhere one that is as good. Python's standard library only.
+`train` learns it from random weights. Of the result this keeps the body, as 16-bit floats. What
+comes out depends on the engine, the instruction set and the number of threads; it is as good
+everywhere. Python's standard library only.
 """
 import hashlib
 import json

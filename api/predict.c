@@ -80,12 +80,16 @@ static void set_classes(struct json *entry, const struct json *predictions)
     json_set(entry, "probabilities", json_copy(predictions));
 }
 
-/* The text with what the language model wrote behind it, or in front of it. */
+/* The text with what the language model wrote behind it, or in front of it. Its fields are shown
+ * with a space between them. */
 static void set_text(struct json *entry, const struct question *question)
 {
     const char *more = json_string(question->answer, "continuation", "");
     bool before = json_bool(question->answer, "backwards", false);
     char *text = mem_printf("%s%s%s", before ? more : "", question->text, before ? "" : more);
+    for (char *c = text; *c; c++)
+        if (*c == PREDICT_FIELD_SEPARATOR)
+            *c = ' ';
     json_set_string(entry, "text", text);
     json_set_string(entry, "continuation", more);
     json_set_number(entry, "perplexity", json_number(question->answer, "perplexity", 0));

@@ -7,8 +7,6 @@
 #include "base/buf.h"
 #include "base/nearest.h"
 
-#define FIELD_SEPARATOR 0x1f /* as engine/text/rules.h has it */
-
 static const char *const keys[] = {"text", "texts", "top_k", "next", "temperature", "seed"};
 
 static enum status check_keys(const struct json *body, struct err *err)
@@ -86,7 +84,7 @@ static enum status no_text(const char *pointer, const char *what, struct err *er
 static enum status join(const struct json *given, const char *pointer, struct buf *out,
                         struct err *err)
 {
-    const char separator = FIELD_SEPARATOR;
+    const char separator = PREDICT_FIELD_SEPARATOR;
     if (json_type(given) == JSON_STRING) {
         buf_puts(out, json_as_string(given, ""));
         return OK;

@@ -17,6 +17,8 @@
 #define PREDICT_MAX_NEXT        500
 #define PREDICT_MAX_TEMPERATURE 10.0
 
+#define PREDICT_FIELD_SEPARATOR 0x1f /* as engine/text/rules.h has it */
+
 /* What is asked of every picture or text. */
 struct predict_wish {
     int64_t top_k;
@@ -27,7 +29,7 @@ struct predict_wish {
 };
 
 struct predict_text {
-    const char *bytes; /* arena; fields parted by 0x1f */
+    const char *bytes; /* arena; fields parted by PREDICT_FIELD_SEPARATOR */
     size_t len;
 };
 

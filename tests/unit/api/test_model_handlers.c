@@ -119,6 +119,39 @@ static void one_damaged_picture_fails_the_request_and_is_named(void **state)
     assert_string_equal(json_string(fixture->body, "detail", ""), "up_p1: It is damaged.");
 }
 
+/* Asks the model "seer" about a body with ' for ", and has the language model go on with " and". */
+static const char *text_after(struct fixture *fixture, const char *body)
+{
+    struct json *answer = json_new_object(), *json = NULL;
+    char *copy = arena_strdup(&fixture->arena, body);
+    for (char *c = copy; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    assert_int_equal(json_parse(copy, strlen(copy), &json, NULL), OK);
+    clear_request(fixture);
+    fixture->request.body = BODY_JSON;
+    fixture->request.json = json;
+    int ask = fixture->n_asks;
+    assert_int_equal(call(fixture, models_predict, "seer"), OK);
+    json_set_string(answer, "continuation", " and");
+    fixture->asks[ask]->done(fixture->asks[ask]->arg, OK, answer, NULL);
+    json_free(answer);
+    json_free(json);
+    read_body(fixture);
+    const struct json *first = json_first(json_get(fixture->body, "predictions"));
+    return json_string(first, "text", "");
+}
+
+static void fields_of_a_text_are_answered_as_one_that_can_be_read(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_about(fixture, 1);
+    answer(fixture, 0, "a");
+    assert_string_equal(text_after(fixture, "{'text':['one','two','']}"), "one two  and");
+    assert_memory_equal(fixture->asks[1]->bytes, "one\x1ftwo\x1f",
+                        8); /* the engine has them apart */
+    assert_string_equal(text_after(fixture, "{'text':'one two'}"), "one two and");
+}
+
 static void insert_mine(struct fixture *fixture, struct blob *blob)
 {
     struct upload *file = make_upload(fixture, "up_w", "weights");
@@ -234,6 +267,7 @@ int main(void)
         WITH_APP(an_import_that_fails_replies_with_the_reason),
         WITH_APP(pictures_are_answered_in_their_order_whoever_comes_first),
         WITH_APP(one_damaged_picture_fails_the_request_and_is_named),
+        WITH_APP(fields_of_a_text_are_answered_as_one_that_can_be_read),
         WITH_APP(an_export_is_asked_for_once_and_then_kept),
         WITH_APP(an_export_that_fails_replies_with_the_reason),
         WITH_APP(weights_are_a_file_tagged_with_their_hash),

@@ -112,8 +112,9 @@ enum status evaluate_open(struct evaluate_subject *subject, const struct trainer
     subject->batch = batch < subject->n_items ? batch : subject->n_items;
     if (!values || !model_info_is_text(&subject->info))
         return OK;
+    struct text_corpus_work work = {options->go_on, options->context};
     status = text_evaluate_open(&subject->text, &subject->info, subject->pack, subject->items,
-                                subject->n_items, subject->batch, options->folder, err);
+                                subject->n_items, subject->batch, options->folder, &work, err);
     if (status != OK)
         evaluate_close(subject);
     return status;
@@ -230,19 +231,16 @@ static enum status check_limit(const struct evaluate_subject *e, const struct fo
                   (double)limit / MIB);
 }
 
-/* A classifier of texts has a second plan, behind its encoder. */
-static enum status add_head(const struct evaluate_subject *e, int threads,
-                            struct footprint_pass *pass, struct err *err)
+static enum status measure(const struct evaluate_subject *e, int threads,
+                           struct footprint_pass *pass, struct err *err)
 {
-    struct footprint_pass head;
-    struct text_chunks_options chunks = chunks_of(e);
-    struct plan_options plan = text_chunks_head(&chunks, e->graph);
-    enum status status = footprint_of_pass(e->graph, &plan, threads, &head, err);
-    if (status != OK)
-        return status;
-    pass->peak_memory_bytes += head.peak_memory_bytes;
-    pass->flops_per_step += head.flops_per_step;
-    return OK;
+    struct plan_options plan = evaluate_plan_options(e), head;
+    bool text = model_info_is_text(&e->info);
+    if (text) {
+        struct text_chunks_options chunks = chunks_of(e);
+        head = text_chunks_head(&chunks, e->graph);
+    }
+    return footprint_of_pass(e->graph, &plan, text ? &head : NULL, threads, pass, err);
 }
 
 enum status evaluate_plan(const struct trainer_options *options, int64_t memory_limit,
@@ -253,10 +251,7 @@ enum status evaluate_plan(const struct trainer_options *options, int64_t memory_
     enum status status = evaluate_open(&e, options, false, err);
     if (status != OK)
         return status;
-    struct plan_options plan = evaluate_plan_options(&e);
-    status = footprint_of_pass(e.graph, &plan, options->threads, &pass, err);
-    if (status == OK && model_info_is_text(&e.info))
-        status = add_head(&e, options->threads, &pass, err);
+    status = measure(&e, options->threads, &pass, err);
     if (status == OK)
         status = check_limit(&e, &pass, memory_limit, err);
     if (status == OK)

@@ -109,15 +109,15 @@ static double eta_seconds(const struct events *events, const struct position *at
     const struct recipe *recipe = events->recipe;
     const struct recipe_stage *now = &recipe->stages[at->stage];
     double second_per_cost = events->step_seconds / step_cost(now);
-    double item = events->item_seconds;
-    if (item <= 0) /* no validation yet: forward alone is about a third of a step */
-        item = events->step_seconds / (double)now->batch / 3;
+    double row = events->row_seconds;
+    if (row <= 0) /* no validation yet: forward alone is about a third of a step */
+        row = events->step_seconds / (double)now->batch / 3;
     double seconds = 0;
     for (int64_t i = at->stage; i < recipe->n_stages; i++) {
         const struct recipe_stage *stage = &recipe->stages[i];
         int64_t done = i == at->stage ? at->step : 0;
         seconds += (double)(stage->schedule.steps - done) * step_cost(stage) * second_per_cost;
-        seconds += (double)(epochs_left(stage, done) * stage->n_valid) * item;
+        seconds += (double)(epochs_left(stage, done) * recipe_valid_rows(stage)) * row;
     }
     return seconds;
 }
@@ -196,7 +196,7 @@ void events_sweep_step(struct events *events, int64_t stage, const struct finder
 
 void events_validated(struct events *events, int64_t stage, double seconds)
 {
-    events->item_seconds = seconds / (double)events->recipe->stages[stage].n_valid;
+    events->row_seconds = seconds / (double)recipe_valid_rows(&events->recipe->stages[stage]);
 }
 
 void events_epoch(struct events *events, const struct position *at, double seconds)

@@ -21,7 +21,7 @@ struct events {
     const struct graph *graph;
     double last_step;    /* when a step header was last sent */
     double step_seconds; /* of one training step of this stage, smoothed; 0 = not yet known */
-    double item_seconds; /* of one validation item; 0 = not yet known */
+    double row_seconds;  /* of one row of validation (recipe_valid_rows); 0 = not yet known */
 };
 
 /* A stage begins, or is gone on with; its plan has been made, so the graph knows what trains.

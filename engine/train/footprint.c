@@ -118,7 +118,8 @@ static double stage_flops(const struct recipe *recipe, const struct recipe_stage
 {
     double steps = (double)stage->schedule.steps;
     double flops = steps * cost->train_flops;
-    flops += (double)stage->epochs * passes(stage->n_valid, stage->batch) * cost->valid_flops;
+    flops +=
+        (double)stage->epochs * passes(recipe_valid_rows(stage), stage->batch) * cost->valid_flops;
     if (plans->cut != NODE_NONE)
         flops += (recipe->cache_views * passes(stage->n_train, stage->batch) +
                   passes(stage->n_valid, stage->batch)) *
@@ -178,12 +179,19 @@ enum status footprint_of(const struct recipe *recipe, int64_t classes, int threa
     return status;
 }
 
-enum status footprint_of_pass(struct graph *graph, const struct plan_options *plan, int threads,
+enum status footprint_of_pass(struct graph *graph, const struct plan_options *plan,
+                              const struct plan_options *head, int threads,
                               struct footprint_pass *pass, struct err *err)
 {
-    const struct recipe_stage stage = {.batch = plan->batch, .size = plan->height};
+    const struct recipe_stage stage = {.phase = head ? PHASE_CLASSIFIER : PHASE_PICTURES,
+                                       .batch = plan->batch,
+                                       .size = plan->height};
     double bytes = loader_bytes(&stage, threads) + value_bytes(graph);
-    enum status status = add_plan(graph, *plan, &bytes, &pass->flops_per_step, err);
+    double flops = 0, head_flops = 0;
+    enum status status = add_plan(graph, *plan, &bytes, &flops, err);
+    if (status == OK && head)
+        status = add_plan(graph, *head, &bytes, &head_flops, err);
+    pass->flops_per_step = flops + head_flops;
     pass->peak_memory_bytes = (int64_t)(FOOTPRINT_BASE + bytes);
     return status;
 }

@@ -31,13 +31,15 @@ enum status footprint_of(const struct recipe *recipe, int64_t classes, int threa
 enum status footprint_fit(struct recipe *recipe, int64_t classes, int threads, int64_t limit,
                           struct footprint *footprint, struct err *err);
 
-/* One forward pass over items, as evaluations are: `plan` says batch and size. */
+/* One forward pass over items, as evaluations are: `plan` says batch and size. A classifier of
+ * texts has a second plan, the `head` behind its encoder; else NULL. */
 struct footprint_pass {
     int64_t peak_memory_bytes;
     double flops_per_step;
 };
 
-enum status footprint_of_pass(struct graph *graph, const struct plan_options *plan, int threads,
+enum status footprint_of_pass(struct graph *graph, const struct plan_options *plan,
+                              const struct plan_options *head, int threads,
                               struct footprint_pass *pass, struct err *err);
 
 #endif

@@ -28,6 +28,21 @@ static enum status parse_task(struct recipe *recipe, const struct json *spec, st
     return err_at(err, E_INVALID, "/task", "There is no task \"%.40s\".", name);
 }
 
+bool recipe_is_language_model(const struct json *spec)
+{
+    const char *task = json_string(spec, "task", "");
+    const struct json *stages = json_get(spec, "stages");
+    if (strcmp(task, tasks[TASK_LR_FIND]) != 0 || json_len(stages) == 0)
+        return strcmp(task, tasks[TASK_LANGUAGE_MODEL]) == 0;
+    json_each(stage, stages)
+    {
+        const char *phase = json_string(stage, "phase", "");
+        if (strcmp(phase, recipe_phase_name(PHASE_LANGUAGE_MODEL)) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* --- What is watched --- */
 
 static enum status parse_monitor(const struct json *object, const char *at, char monitor[32],
@@ -121,8 +136,6 @@ static void parse_loss(struct recipe *recipe, const struct json *spec, const str
 static enum status check_loss(const struct recipe *recipe, const struct pack *pack, struct err *err)
 {
     struct loss loss;
-    if (!pack || recipe->task == TASK_LANGUAGE_MODEL)
-        return OK;
     enum status status = loss_init(&loss, &recipe->loss, pack, NULL, 0, err);
     if (status == OK)
         loss_deinit(&loss);
@@ -203,7 +216,7 @@ static enum status init(struct recipe *recipe, const struct json *spec, const st
         parse_reports(recipe, spec);
         status = optim_parse(json_get(spec, "optimizer"), recipe->form, &recipe->optim, err);
     }
-    if (status == OK && has_stages(recipe))
+    if (status == OK && pack && has_stages(recipe) && !recipe_is_language_model(spec))
         status = check_loss(recipe, pack, err);
     if (status == OK)
         status = parse_callbacks(recipe, spec, err);

@@ -128,6 +128,10 @@ struct recipe {
     int n_stages;                /* 0: tasks evaluate and predict */
 };
 
+/* Whether a job trains nothing but a language model, so that it needs no labels: its task says so,
+ * or it seeks rates for stages of one alone. */
+bool recipe_is_language_model(const struct json *spec);
+
 /* `spec` and `pack` outlive the recipe; `pack` may be NULL where no stage takes a sample. E_INVALID
  * with a pointer into the spec when a stage cannot run. */
 enum status recipe_init(struct recipe *recipe, const struct json *spec, const struct zoo_net *net,
@@ -156,6 +160,10 @@ const char *recipe_phase_name(enum recipe_phase phase);
 void recipe_rates(const struct recipe_stage *stage, int n_groups, int64_t step, double *rates);
 
 int64_t recipe_total_steps(const struct recipe *recipe);
+
+/* What a stage's batches have rows of, and one validation takes: items, or of a language model
+ * stretches of seq_len words. */
+int64_t recipe_valid_rows(const struct recipe_stage *stage);
 
 /* "batch_size": "auto" for so many training items: the power of two in 8..64 not above n/20. */
 #define RECIPE_SMALLEST_AUTO 8

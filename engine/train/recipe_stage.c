@@ -191,6 +191,13 @@ static enum status parse_steps(struct recipe_stage *stage, const struct json *js
     return count_steps(stage, err);
 }
 
+int64_t recipe_valid_rows(const struct recipe_stage *stage)
+{
+    if (stage->phase != PHASE_LANGUAGE_MODEL || stage->n_valid == 0)
+        return stage->n_valid;
+    return stage->valid_rows * bptt_count(stage->valid_words, stage->valid_rows, stage->seq_len);
+}
+
 /* --- Rates --- */
 
 void recipe_set_rate(struct recipe_stage *stage, int n_groups, double rate)

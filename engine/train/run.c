@@ -39,11 +39,6 @@ static bool is_text(const struct json *spec)
     return json_type(json_get(spec, "text")) == JSON_OBJECT;
 }
 
-static bool is_language_model(const struct json *spec)
-{
-    return strcmp(json_string(spec, "task", ""), "language_model") == 0;
-}
-
 static enum status open_data(const struct trainer_options *options, struct run *run,
                              struct err *err)
 {
@@ -51,13 +46,13 @@ static enum status open_data(const struct trainer_options *options, struct run *
     enum status status = pack_open(options->pack, options->index, &run->pack, err);
     if (status == OK)
         status = pack_want_text(run->pack, is_text(spec), err);
-    if (status == OK && !is_language_model(spec))
+    if (status == OK && !recipe_is_language_model(spec))
         status = split_make(run->pack, json_number(spec, "valid_fraction", .2),
                             (uint64_t)json_integer(spec, "split_seed", 0), &run->split, err);
     if (status != OK)
         return status;
     run->classes = pack_n_classes(run->pack);
-    if (run->classes < 2 && !is_language_model(spec))
+    if (run->classes < 2 && !recipe_is_language_model(spec))
         return err_set(err, E_INVALID,
                        "The data set has %lld class(es): a classifier needs two or more.",
                        (long long)run->classes);
@@ -209,7 +204,7 @@ static enum status open_text(const struct trainer_options *options, struct run *
         .spec = options->spec,
         .start = run->start.open ? &run->start.info : NULL,
         .pack = run->pack,
-        .split = is_language_model(options->spec) ? NULL : &run->split,
+        .split = recipe_is_language_model(options->spec) ? NULL : &run->split,
         .folder = options->folder,
         .go_on = options->go_on,
         .context = options->context,

@@ -37,13 +37,13 @@ static enum status model_vocab(const struct model_info *info, struct vocab **voc
 
 enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,
                                const struct pack *pack, const uint32_t *items, uint32_t n,
-                               int64_t batch, const char *folder, struct err *err)
+                               int64_t batch, const char *folder,
+                               const struct text_corpus_work *work, struct err *err)
 {
-    struct text_corpus_work work = {0};
     *text = (struct text_evaluate){0};
     enum status status = model_vocab(info, &text->vocab, err);
     if (status == OK)
-        status = text_corpus_open(pack, items, n, text->vocab, folder, &work, &text->corpus, err);
+        status = text_corpus_open(pack, items, n, text->vocab, folder, work, &text->corpus, err);
     if (status != OK)
         return status;
     int64_t longest = 1;

@@ -16,10 +16,12 @@ struct text_evaluate {
 /* The classifier's graph, without values: owned by the caller. */
 struct graph *text_evaluate_graph(const struct model_info *info);
 
-/* Reads the items, which ascend, into a file of `folder`; batches have so many rows at most. */
+/* Reads the items, which ascend, into a file of `folder`; batches have so many rows at most.
+ * E_CANCELLED when `work` says so. */
 enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,
                                const struct pack *pack, const uint32_t *items, uint32_t n,
-                               int64_t batch, const char *folder, struct err *err);
+                               int64_t batch, const char *folder,
+                               const struct text_corpus_work *work, struct err *err);
 void text_evaluate_close(struct text_evaluate *text); /* zeroed is fine */
 
 /* How its plans are made, without a data set: texts of max_len words. */

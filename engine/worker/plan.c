@@ -35,18 +35,13 @@ struct planning {
     int threads;
 };
 
-static bool is_language_model(const struct planning *p)
-{
-    return strcmp(json_string(p->spec, "task", ""), "language_model") == 0;
-}
-
 static enum status open_data(struct planning *p, struct err *err)
 {
     enum status status = pack_open(json_string(p->document, "pack", NULL),
                                    json_string(p->document, "index", NULL), &p->pack, err);
     if (status == OK)
         status = pack_want_text(p->pack, jobspec_is_text(p->spec), err);
-    if (status != OK || is_language_model(p))
+    if (status != OK || recipe_is_language_model(p->spec))
         return status;
     if (status == OK)
         status = split_make(p->pack, json_number(p->spec, "valid_fraction", .2),
@@ -110,7 +105,8 @@ static enum status read_texts(struct planning *p, const struct model_info *start
     struct text_run_options options = {.spec = p->spec,
                                        .start = start,
                                        .pack = p->pack,
-                                       .split = is_language_model(p) ? NULL : &p->split,
+                                       .split =
+                                           recipe_is_language_model(p->spec) ? NULL : &p->split,
                                        .folder = json_string(p->document, "out", "."),
                                        .most_bytes = MOST_TEXT};
     enum status status = text_run_open(&options, &p->text, err);
@@ -156,7 +152,7 @@ static enum status plan_pictures(struct planning *p, struct err *err)
 static enum status check_loss(const struct planning *p, struct err *err)
 {
     struct loss loss;
-    if (is_language_model(p))
+    if (recipe_is_language_model(p->spec))
         return OK;
     enum status status =
         loss_init(&loss, &p->recipe.loss, p->pack, p->split.train, p->split.n_train, err);

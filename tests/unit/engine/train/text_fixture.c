@@ -51,7 +51,7 @@ static void add_text(struct pack_writer *writer, int index, bool labelled)
     buf_deinit(&text);
 }
 
-int text_fixture_set_up(void **state)
+static int set_up(void **state, int labelled)
 {
     static const char *const names[] = {"animals", "weather"};
     struct fixture *f = mem_alloc(sizeof *f);
@@ -64,14 +64,24 @@ int text_fixture_set_up(void **state)
     struct pack_writer *writer =
         pack_writer_new(open(f->pack, flags, 0600), open(f->index, flags, 0600));
     for (int i = 0; i < N_TEXTS + N_UNLABELLED; i++)
-        add_text(writer, i, i < N_TEXTS);
-    if (pack_writer_finish(writer, names, 2, &err) != OK)
+        add_text(writer, i, i < labelled);
+    if (pack_writer_finish(writer, names, labelled > 0 ? 2 : 0, &err) != OK)
         fail_msg("%s", err.detail);
     pack_writer_free(writer);
     buf_init(&f->events, 16u << 20);
     fixture_new_run(f);
     *state = f;
     return 0;
+}
+
+int text_fixture_set_up(void **state)
+{
+    return set_up(state, N_TEXTS);
+}
+
+int text_fixture_set_up_unlabelled(void **state)
+{
+    return set_up(state, 0);
 }
 
 int text_fixture_tear_down(void **state)

@@ -8,8 +8,9 @@
 #define N_UNLABELLED 40
 #define N_LONG       4 /* of the labelled ones are longer than a chunk */
 
-/* As fixture_set_up and fixture_tear_down. */
+/* As fixture_set_up and fixture_tear_down; `unlabelled`: no text has a label. */
 int text_fixture_set_up(void **state);
+int text_fixture_set_up_unlabelled(void **state);
 int text_fixture_tear_down(void **state);
 
 /* A resolved spec's parts that every test here shares: a tiny network, from nothing. */

@@ -1,5 +1,6 @@
 /* Every verb in turn, over a wire: drawn pictures become a data set, a model, an answer; and all
  * that is said on the way is what api/spec/wire.h allows. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -290,11 +291,55 @@ static void a_plan_refuses_what_could_not_run(void **state)
     }
 }
 
+/* Texts, none of which has a label. */
+static void make_unlabelled_texts(struct fixture *f)
+{
+    static const char text[] = "the old horse sleeps near the house and a dog runs in the garden.";
+    struct pack_record record = {
+        .label = PACK_NO_LABEL, .split = SPLIT_UNLABELLED, .format = PACK_TEXT};
+    struct err err = {0};
+    char *pack = mem_printf("%s/pack", f->folder), *index = mem_printf("%s/index", f->folder);
+    int flags = O_RDWR | O_CREAT | O_CLOEXEC;
+    struct pack_writer *writer = pack_writer_new(open(pack, flags, 0600), open(index, flags, 0600));
+    for (int i = 0; i < 9; i++) {
+        char name[] = "0.txt";
+        name[0] = (char)('0' + i);
+        size_t length = sizeof text - 1 - (size_t)i;
+        assert_int_equal(pack_writer_add(writer, &record, name, text, length, &err), OK);
+    }
+    if (pack_writer_finish(writer, NULL, 0, &err) != OK)
+        fail_msg("%s", err.detail);
+    pack_writer_free(writer);
+    mem_free(pack);
+    mem_free(index);
+}
+
+#define PLAN_OF_RATES(phase)                                                                       \
+    "{'verb':'plan','pack':'$/pack','index':'$/index','out':'$','spec':{'dataset':'ds_x',"         \
+    "'model':null,'task':'lr_find','text':{'embedding':12,'hidden':16,'layers':1,'seq_len':8},"    \
+    "'stages':[{'epochs':1,'phase':'" phase "'}]}}"
+
+static void rates_without_labels_can_be_sought_for_a_language_model_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    make_unlabelled_texts(f);
+    run(f, &verb_plan, PLAN_OF_RATES("language_model"));
+    struct json *plan = read_json(f, "result.json");
+    assert_true(json_integer(json_first(json_get(plan, "stages")), "steps", 0) > 0);
+    struct json *classifier = document(f, PLAN_OF_RATES("classifier"));
+    assert_int_equal(verb_plan.run(f->report, classifier, &err), E_INVALID);
+    json_free(classifier);
+    json_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_plan_shows_what_the_run_then_does, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_plan_refuses_what_could_not_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            rates_without_labels_can_be_sought_for_a_language_model_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pictures_become_a_model_and_the_model_answers, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(

@@ -73,6 +73,42 @@ static enum status check_begun(const struct json *before, const struct json *aft
     return OK;
 }
 
+static bool has_texts_of(const struct json *stages, const struct json *stage)
+{
+    json_each(other, stages)
+    {
+        if (json_equal(json_get(other, "phase"), json_get(stage, "phase")) &&
+            json_equal(json_get(other, "sample"), json_get(stage, "sample")))
+            return true;
+    }
+    return false;
+}
+
+/* Every phase and sample of `stages` is one of `others`. */
+static bool has_no_other_texts(const struct json *stages, const struct json *others)
+{
+    json_each(stage, stages)
+    {
+        if (!has_texts_of(others, stage))
+            return false;
+    }
+    return true;
+}
+
+/* The vocabulary comes from the texts of all stages: once the first has begun, it has to stay. */
+static enum status check_texts(const struct json *before, const struct json *after, size_t n_begun,
+                               struct err *err)
+{
+    const struct json *old = json_get(before, "stages"), *new = json_get(after, "stages");
+    if (n_begun == 0 || !jobspec_is_text(after) ||
+        (has_no_other_texts(new, old) && has_no_other_texts(old, new)))
+        return OK;
+    return err_at(err, E_CONFLICT, "/stages",
+                  "The job's vocabulary comes from the texts that its stages train on, and the "
+                  "first has begun: leave every stage's phase and sample as they are, or submit a "
+                  "new job.");
+}
+
 /* The spec with the changes in it, resolved once more. Both are owned by the caller. */
 static enum status change_spec(const struct job_row *job, const struct json *body,
                                struct json **before, struct json **after, struct err *err)
@@ -84,7 +120,9 @@ static enum status change_spec(const struct job_row *job, const struct json *bod
     json_each(member, body) json_set(changed, json_key(member), json_copy(member));
     status = jobspec_resolve(changed, after, err);
     json_free(changed);
-    return status ? status : check_begun(*before, *after, count_begun(job), err);
+    if (!status)
+        status = check_begun(*before, *after, count_begun(job), err);
+    return status ? status : check_texts(*before, *after, count_begun(job), err);
 }
 
 static const char *keep_text(struct arena *arena, const struct json *value)

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -68,6 +70,16 @@ static enum status install(struct store *store, const struct bundled *file, stru
     return status;
 }
 
+/* The program's own pages, which nobody reads again until the next start. */
+static void forget(const struct bundled *file)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)file->bytes + page - 1) & ~(page - 1);
+    uintptr_t end = (uintptr_t)file->end & ~(page - 1);
+    if (end > begin)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 enum status bundled_install(struct store *store, struct err *err)
 {
     enum status status = OK;
@@ -76,6 +88,7 @@ enum status bundled_install(struct store *store, struct err *err)
         status = is_installed(store, &bundled[i], &installed, err);
         if (status == OK && !installed)
             status = install(store, &bundled[i], err);
+        forget(&bundled[i]);
     }
     return status;
 }

@@ -62,11 +62,6 @@ static void collect_products(struct train *train, struct products *products)
 
 /* --- Texts: the language model is a model of its own ------------------------------------------ */
 
-static bool is_language_model(const struct train *train)
-{
-    return strcmp(json_string(train->spec, "task", ""), "language_model") == 0;
-}
-
 /* A file that is in the store. */
 static const struct train_file *find_file(const struct train *train, const char *slot)
 {
@@ -153,7 +148,7 @@ enum status train_write_success(struct train *train, const struct job_row *row,
         char other[40];
         id_new("mdl_", other);
         model.kind = "text";
-        model.classes = is_language_model(train) ? NULL : classes;
+        model.classes = json_bool(train->work.result, "classifier", false) ? classes : NULL;
         model.text = text_sizes(train);
         model.lineage = lineage_of(train, row);
         language_model = language_model_row(train, &model, other, language);

@@ -146,6 +146,7 @@ static const struct wire_field result[] = {
     {"seq_len", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
     {"max_len", WIRE_INTEGER, OPTIONAL, 1, MAX_INTEGER},
     {"backwards", WIRE_BOOL, OPTIONAL, 0, 0},
+    {"classifier", WIRE_BOOL, OPTIONAL, 0, 0},
 };
 static const struct wire_field error[] = {
     {"status", WIRE_NAME, NEEDED, 0, 0},      {"code", WIRE_TEXT, OPTIONAL, 0, MAX_NAME},

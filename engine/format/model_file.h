@@ -31,7 +31,7 @@
 #define MODEL_FORMAT         "1"
 #define MODEL_ORIGIN_BUNDLED "bundled" /* lineage.origin of weights that come with the program */
 #define MODEL_MAX_CLASSES    65536
-#define MODEL_MAX_LABEL      256 /* bytes of a class name */
+#define MODEL_MAX_LABEL      1024 /* bytes of a class name: as a pack's */
 
 #define MODEL_HEAD_NONE "none" /* a body alone: no classifier, no classes */
 

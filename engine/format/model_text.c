@@ -163,19 +163,22 @@ int64_t model_text_layer_input(const struct model_text *text, int64_t layer)
     return layer == 0 ? text->embedding : text->hidden;
 }
 
+/* `columns` 0: a vector. */
 static enum status check_shape(const struct tensor_source *source, const char *name, int64_t rows,
                                int64_t columns, struct err *err)
 {
-    char found[128];
+    char found[128], wanted[128];
+    int64_t dims[2] = {rows, columns};
+    int n_dims = columns > 0 ? 2 : 1;
     const struct tensor_view *view = tensor_source_find(source, name);
     if (!view)
         return err_set(err, E_INVALID, "The weights lack the tensor %s.", name);
-    if (tensor_has_shape(view, 2, (int64_t[]){rows, columns}))
+    if (tensor_has_shape(view, n_dims, dims))
         return OK;
     return err_set(err, E_INVALID,
-                   "The tensor %s has the shape %s where the model's \"text\" says (%lld, %lld).",
-                   name, tensor_shape_text(view->n_dims, view->dims, found, sizeof found),
-                   (long long)rows, (long long)columns);
+                   "The tensor %s has the shape %s where the model's \"text\" says %s.", name,
+                   tensor_shape_text(view->n_dims, view->dims, found, sizeof found),
+                   tensor_shape_text(n_dims, dims, wanted, sizeof wanted));
 }
 
 enum status model_text_check_weights(const struct model_text *text,
@@ -193,5 +196,7 @@ enum status model_text_check_weights(const struct model_text *text,
         snprintf(name, sizeof name, "rnns.%lld.weight_ih_l0", (long long)layer);
         status = check_shape(source, name, gates, model_text_layer_input(text, layer), err);
     }
+    if (status == OK && tensor_source_find(source, "decoder.bias"))
+        status = check_shape(source, "decoder.bias", text->n_words, 0, err);
     return status;
 }

@@ -7,7 +7,7 @@
 #include "engine/data/pack.h"
 #include "engine/train/evaluate_labels.h"
 #include "engine/train/footprint.h"
-#include "engine/zoo/awd_lstm.h"
+#include "engine/zoo/text_network.h"
 #include "engine/zoo/zoo.h"
 
 #define DEFAULT_BATCH 32
@@ -44,7 +44,8 @@ static enum status build_text(struct evaluate_subject *e, const struct tensor_so
 {
     if (!e->info.classes)
         return no_classifier(e, err);
-    e->graph = text_evaluate_graph(&e->info);
+    struct awd_lstm_options network = text_network_options(&e->info, source);
+    e->graph = awd_lstm_build(&network);
     return values ? model_file_load(source, e->graph, NULL, err) : check_shapes(e, source, err);
 }
 

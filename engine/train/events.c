@@ -270,7 +270,9 @@ void events_result(struct events *events, const char *weights_sha256, const stru
     if (weights_sha256)
         json_set_string(header, "weights_sha256", weights_sha256);
     scores_set(scores, header);
-    if (info && model_info_is_text(info))
+    if (info && model_info_is_text(info)) {
         set_text(header, &info->text);
+        json_set_bool(header, "classifier", info->classes != NULL);
+    }
     send(events, header);
 }

@@ -283,8 +283,8 @@ enum status report_run_final(const struct report_run *report, struct err *err)
 {
     const struct run *run = report->run;
     struct split split = {0};
-    if (run->recipe.task == TASK_LANGUAGE_MODEL)
-        return OK; /* it tells no classes: its epochs say what it is worth */
+    if (run->phase == PHASE_LANGUAGE_MODEL)
+        return OK; /* the task's, or time is over: it tells no classes, epochs say its worth */
     enum status status =
         recipe_split(&run->recipe, last_stage(&run->recipe), run->pack, &run->split, &split, err);
     if (status == OK && split.n_valid > 0)

@@ -157,6 +157,8 @@ void run_build(struct run *run, enum recipe_phase phase, struct graph **carried)
 {
     struct awd_lstm_options network = text_options_network(
         &run->text->options, phase, vocab_n_words(run->text->vocab), run->classes);
+    network.head_bias =
+        run->start.with_head && tensor_source_find(&run->start.source, "head.2.bias") != NULL;
     struct json *lineage = run->info.lineage;
     run->info.lineage = NULL;
     model_info_deinit(&run->info);
@@ -269,6 +271,14 @@ static void name_stages(struct run *run, const struct json *spec)
     }
 }
 
+/* A run's rows are those of its words: made of other texts, it is another run. */
+static void words_sha256(const struct text_run *text, char hex[SHA256_HEX])
+{
+    uint8_t digest[SHA256_BYTES];
+    vocab_digest(text->vocab, digest);
+    digest_hex(digest, sizeof digest, hex);
+}
+
 static enum status name_run(struct run *run, const struct trainer_options *options, struct err *err)
 {
     enum status status = index_sha256(options->index, run->index_sha256, err);
@@ -278,7 +288,10 @@ static enum status name_run(struct run *run, const struct trainer_options *optio
     for (size_t i = 0; i < ARRAY_LEN(without_effect); i++)
         json_remove(rest, without_effect[i]);
     char *spec = json_text(rest);
-    char *text = mem_printf("%s\n%s\n%s\n", spec, run->index_sha256, run->start.sha256);
+    char words[SHA256_HEX] = "";
+    if (run->text)
+        words_sha256(run->text, words);
+    char *text = mem_printf("%s\n%s\n%s\n%s", spec, run->index_sha256, run->start.sha256, words);
     hex_of_text(text, run->sha256);
     mem_free(text);
     mem_free(spec);

@@ -1,18 +1,6 @@
 #include "engine/train/text_evaluate.h"
 
 #include "base/mem.h"
-#include "engine/zoo/awd_lstm.h"
-
-struct graph *text_evaluate_graph(const struct model_info *info)
-{
-    struct awd_lstm_options network = awd_lstm_defaults(AWD_LSTM_CLASSIFIER, 0);
-    network.vocabulary = info->text.n_words;
-    network.embedding = info->text.embedding;
-    network.hidden = info->text.hidden;
-    network.layers = (int)info->text.layers;
-    network.classes = (int64_t)json_len(info->classes);
-    return awd_lstm_build(&network);
-}
 
 struct text_chunks_options text_evaluate_chunks(const struct model_info *info, int64_t batch,
                                                 int64_t longest)

@@ -13,9 +13,6 @@ struct text_evaluate {
     struct text_pass pass;      /* of that corpus */
 };
 
-/* The classifier's graph, without values: owned by the caller. */
-struct graph *text_evaluate_graph(const struct model_info *info);
-
 /* Reads the items, which ascend, into a file of `folder`; batches have so many rows at most.
  * E_CANCELLED when `work` says so. */
 enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,

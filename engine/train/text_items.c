@@ -48,11 +48,11 @@ static uint32_t count(const uint8_t *uses, uint32_t n, enum use use)
     return found;
 }
 
-/* A share of the training items validates. */
+/* A share of the training items validates: one at least, but not all. */
 static void choose_valid(const struct text_items_options *o, uint8_t *uses, uint32_t n)
 {
-    uint32_t least = n;
-    double lowest = 2;
+    uint32_t least = n, most = n;
+    double lowest = 2, highest = -1;
     if (count(uses, n, USE_VALID) > 0 || count(uses, n, USE_TRAIN) < 2 || o->valid_fraction <= 0)
         return;
     for (uint32_t i = 0; i < n; i++) {
@@ -63,11 +63,17 @@ static void choose_valid(const struct text_items_options *o, uint8_t *uses, uint
             lowest = score;
             least = i;
         }
+        if (score > highest) {
+            highest = score;
+            most = i;
+        }
         if (score < o->valid_fraction)
             uses[i] = USE_VALID;
     }
     if (count(uses, n, USE_VALID) == 0)
         uses[least] = USE_VALID;
+    if (count(uses, n, USE_TRAIN) == 0)
+        uses[most] = USE_TRAIN;
 }
 
 static void take_sample(const struct text_items_options *o, uint8_t *uses, uint32_t n)

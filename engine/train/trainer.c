@@ -307,6 +307,17 @@ static void warn_if_computed_differently(struct training *t)
 }
 
 /* Takes up the newest resume file, if there is one. */
+/* No resume file could be used, but one of another phase may have been tried. */
+static enum status begin_anew(struct training *t, struct err *err)
+{
+    enum recipe_phase first = t->run.recipe.stages[0].phase;
+    if (t->run.phase == first)
+        return OK;
+    run_build(&t->run, first, NULL);
+    enum status status = plan_phase(t, err);
+    return status == OK ? run_restart(&t->run, err) : status;
+}
+
 static enum status resume(struct training *t, bool *found, struct err *err)
 {
     char warning[SNAPSHOT_WARNING];
@@ -320,7 +331,7 @@ static enum status resume(struct training *t, bool *found, struct err *err)
     if (warning[0] != '\0')
         events_warning(&t->events, "checkpoint_passed_over", warning);
     if (!*found)
-        return OK;
+        return begin_anew(t, err);
     if (t->at.step > training_stage(t)->schedule.steps)
         return err_set(err, E_INVALID, "The resume file stands at a step that the job lacks.");
     t->optim.steps = t->at.optim_steps;

@@ -55,6 +55,19 @@ static int64_t count_parameters(const struct model_text *text, int64_t n_words)
     return n;
 }
 
+static bool is_too_large(const struct model_text *text, int64_t n_words)
+{
+    return n_words > MODEL_MAX_VOCABULARY || count_parameters(text, n_words) > MAX_PARAMETERS;
+}
+
+static enum status too_large(struct err *err)
+{
+    err_set(err, E_INVALID,
+            "The network is too large: at most %d words and %lld parameters can be imported.",
+            MODEL_MAX_VOCABULARY, (long long)MAX_PARAMETERS);
+    return does_not_fit(err);
+}
+
 /* embedding, hidden, layers from the tensors. */
 static enum status read_sizes(const struct tensor_source *source, struct model_text *text,
                               struct err *err)
@@ -78,12 +91,9 @@ static enum status read_sizes(const struct tensor_source *source, struct model_t
         text->embedding = encoder->dims[1];
         text->hidden = first->dims[1];
         text->layers = layers;
-        if (encoder->dims[0] <= MODEL_MAX_VOCABULARY &&
-            count_parameters(text, encoder->dims[0]) <= MAX_PARAMETERS)
+        if (!is_too_large(text, encoder->dims[0]))
             return OK;
-        err_set(err, E_INVALID,
-                "The network is too large: at most %d words and %lld parameters can be imported.",
-                MODEL_MAX_VOCABULARY, (long long)MAX_PARAMETERS);
+        too_large(err);
     }
     return does_not_fit(err);
 }
@@ -127,6 +137,8 @@ static enum status read_own(struct import_text *import, const char *path, struct
                          "it is one of pictures.");
     if (status == OK)
         status = model_text_check_weights(&import->info.text, import->source, err);
+    if (status == OK && is_too_large(&import->info.text, import->info.text.n_words))
+        status = too_large(err);
     if (status == OK && path)
         status = err_set(err, E_INVALID,
                          "The model brings its vocabulary along: leave the other one out.");

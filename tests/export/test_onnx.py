@@ -137,10 +137,10 @@ def test_a_body_without_a_classifier_is_refused_with_what_to_do(small, tmp_path)
     assert "safetensors" in ended.stderr and not (tmp_path / "model.onnx").exists()
 
 
-@pytest.mark.parametrize("format, word", [("tflite", "onnx or bundle"), ("", "onnx or bundle")])
-def test_another_format_is_refused(small, tmp_path, format, word):
+@pytest.mark.parametrize("format", ["tflite", ""])
+def test_another_format_is_refused(small, tmp_path, format):
     ended = run("export", "--weights", small[0], "--format", format, "--out", tmp_path)
-    assert ended.returncode != 0 and word in ended.stderr
+    assert ended.returncode != 0 and "it can be onnx, bundle" in ended.stderr
 
 
 def test_a_damaged_model_is_refused(small, tmp_path):

@@ -17,7 +17,8 @@ from test_onnx import normalised  # noqa: E402
 def load_model():
     page = (ROOT / "docs/MODELS.md").read_text()
     names = {}
-    exec(re.search(r"```python\n(.*?)```", page, re.S).group(1), names)
+    exec(next(block for block in re.findall(r"```python\n(.*?)```", page, re.S)
+              if "def load_model" in block), names)
     return names["load_model"]
 
 

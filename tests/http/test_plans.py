@@ -110,7 +110,7 @@ def test_jobs_that_do_not_fit_beside_each_other_run_one_after_the_other(start):
 def test_little_disk_refuses_new_jobs_and_pauses_those_that_wait(tmp_path, start):
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", folder],
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=28m", "none", folder],
                           capture_output=True, check=False)
     if made.returncode:
         pytest.skip("no file system can be mounted here")

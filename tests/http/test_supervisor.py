@@ -176,7 +176,7 @@ def test_a_job_cancelled_while_queued_never_starts(troubled):
 
 
 def test_jobs_run_one_after_the_other_by_priority(troubled):
-    running = troubled.job({"steps": 3, "delay": .1})
+    running = troubled.job({"steps": 40, "delay": .1})
     until_running(troubled, running)
     rest = [troubled.job({"steps": 1}, dataset=running["dataset"], priority=p)
             for p in (0, 5, 0, 9)]

@@ -163,6 +163,10 @@ def test_a_pause_changes_nothing(real_server, dataset, job):
             if key not in ("epochs", "freeze_epochs", "base_lr", "lr_mult", "lm_epochs", "lm_lr")}
     paused = finish(real_server, real_server.post("/v1/jobs", json={**body, "stages": stages}))
     assert paused["status"] == "paused"
+    path = f"/v1/jobs/{paused['id']}"
+    less = [*stages[:-1], {**stages[-1], "sample": {"fraction": 0.5}}]
+    refused = real_server.request("PATCH", path, json={"stages": less})
+    assert refused.status_code == 409 and "vocabulary" in refused.json()["detail"]
     gone_on = finish(real_server, real_server.post(f"/v1/jobs/{paused['id']}/resume"))
     assert gone_on["weights_sha256"] == job["weights_sha256"]
 

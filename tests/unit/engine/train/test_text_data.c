@@ -260,6 +260,10 @@ static void a_language_model_sees_no_validation_text_unless_told(void **state)
             assert_false(has(texts.train, texts.n_train, texts.valid[i]));
         split_deinit(&texts);
     }
+    options.valid_fraction = 1 - 1e-9; /* every text's turn: one is left to learn from */
+    assert_int_equal(text_items(&options, &texts, &err), OK);
+    assert_int_equal(texts.n_train, 1);
+    split_deinit(&texts);
     split_deinit(&split);
 }
 

@@ -22,6 +22,13 @@
                                "0.02") "," TEXT_STAGE("all", "classifier", "0", "10",              \
                                                       "{'slice':[0.01,0.04]}") "]}"
 
+/* Its time is over in the language model's stage. */
+#define SHORT                                                                                      \
+    "{'task':'text_classification','max_seconds':1e-6," TINY_TEXT                                  \
+    ",'batch_size':8,'stages':[" TEXT_STAGE("lm", "language_model", "0", "4",                      \
+                                            "0.03") "," TEXT_STAGE("head", "classifier", "-1",     \
+                                                                   "2", "0.02") "]}"
+
 #define LANGUAGE                                                                                   \
     "{'task':'language_model'," TINY_TEXT                                                          \
     ",'batch_size':4,'stages':[" TEXT_STAGE("lm", "language_model", "0", "6", "0.02") "]}"
@@ -99,6 +106,22 @@ static void both_models_say_what_they_are(void **state)
     assert_true(rows[1] != rows[2]); /* and then was not */
     model_info_deinit(&lm);
     model_info_deinit(&head);
+    model_info_deinit(&final);
+}
+
+static void a_run_whose_time_is_over_early_leaves_its_language_model(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    float first;
+    fixture_run_anew(f, SHORT, hex);
+    assert_int_equal(fixture_count(f, "epoch"), 1);
+    struct json *result = fixture_event(f, "result", 0);
+    assert_false(json_bool(result, "classifier", true));
+    json_free(result);
+    struct model_info final = open_info(f, "final", &first);
+    assert_string_equal(final.head, MODEL_HEAD_DECODER);
+    assert_null(final.classes);
     model_info_deinit(&final);
 }
 
@@ -255,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_language_model_learns_and_the_classifier_stands_on_it),
         cmocka_unit_test(both_models_say_what_they_are),
+        cmocka_unit_test(a_run_whose_time_is_over_early_leaves_its_language_model),
         cmocka_unit_test(the_same_run_gives_the_same_weights),
         cmocka_unit_test(known_words_keep_their_rows_and_new_ones_get_the_mean),
         cmocka_unit_test(a_resumed_run_has_the_same_weights),

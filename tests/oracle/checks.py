@@ -16,7 +16,7 @@ from reference import STATISTICS
 GRADIENT_BOUND, WEIGHT_BOUND = 1e-4, 1e-4    # (b)
 LOSS_BOUND, UPDATE_BOUND = 1e-5, 1e-6        # (c)
 FREE_BOUND = 1e-4  # losses on the way and running statistics: small ones magnify differences
-KINKED_BOUND = .05  # gradients of the real net: rounding flips kinks, so this sees blunders only
+KINKED_BOUND = .1  # gradients of the real net: rounding flips kinks, so this sees blunders only
 STEPS = 20
 UPDATE_STEPS = (0, 1, 2, 5, 10, 19)  # of those: where the optimiser alone is compared too
 HALF_ULP = 2.0 ** -24  # of a float32, relative

@@ -267,6 +267,7 @@ def test_a_base_model_without_its_weights_says_how_to_get_them(server):
     detail, _ = spec_error(server, 422, dataset=server.dataset()["id"], model="resnet34",
                            weights="-")
     assert "POST /v1/models" in detail and "resnet34" in detail
+    assert '"weights": "random"' in detail
 
 
 def test_an_unknown_status_is_422_with_the_nearest(server):

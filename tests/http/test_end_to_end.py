@@ -36,11 +36,12 @@ def submit(server, images, **spec):
 
 
 def wait_step(server, job, stage, epoch):
-    """Until the job is in the middle of that epoch; returns its engine's process id."""
+    """Until the job runs in the middle of that epoch or a later one."""
     def reached(state):
         progress = state["progress"] or {}
         place = (progress.get("stage_index") or 0, progress.get("epoch") or 0)
-        return place >= (stage, epoch) or state["status"] in ("succeeded", "failed")
+        return state["status"] in ("succeeded", "failed") or \
+            state["status"] == "running" and place >= (stage, epoch)
     state = wait_for(lambda: server.get(f"/v1/jobs/{job}").json(), reached, 120)
     assert state["status"] == "running", state
 

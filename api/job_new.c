@@ -230,18 +230,14 @@ static enum status read_promotion(const struct json *body, struct promotion *pro
                   promotion->fraction);
 }
 
-static enum status check_promotable(const struct job_row *job, bool fresh, struct err *err)
+static enum status check_promotable(const struct job_row *job, struct err *err)
 {
-    if (job->status != JOB_SUCCEEDED)
-        return err_set(err, E_CONFLICT,
-                       "The job %s is %s: only a job that has succeeded can be promoted%s.",
-                       job->id, job_status_name(job->status),
-                       job_status_is_terminal(job->status) ? ", submit a new one instead"
-                                                           : ", wait for its end");
-    if (!fresh && !job->result_model)
-        return err_set(err, E_CONFLICT,
-                       "The job %s made no model to go on from: say \"fresh\": true.", job->id);
-    return OK;
+    if (job->status == JOB_SUCCEEDED)
+        return OK;
+    return err_set(
+        err, E_CONFLICT, "The job %s is %s: only a job that has succeeded can be promoted%s.",
+        job->id, job_status_name(job->status),
+        job_status_is_terminal(job->status) ? ", submit a new one instead" : ", wait for its end");
 }
 
 enum status jobs_promote(struct app *app, const struct request *request, struct reply *reply,
@@ -251,16 +247,18 @@ enum status jobs_promote(struct app *app, const struct request *request, struct 
     struct promotion promotion;
     struct job_row job;
     struct json *spec = NULL, *grown = NULL;
+    const char *model = NULL; /* NULL: the job's own start */
     enum status status = read_promotion(request->json, &promotion, err);
     if (!status)
         status = job_get(app->store, request_param(request, "id"), request->arena, &job, err);
     if (!status)
-        status = check_promotable(&job, promotion.fresh, err);
+        status = check_promotable(&job, err);
     if (!status)
         status = json_parse(job.spec, strlen(job.spec), &spec, err);
+    if (!status && !promotion.fresh)
+        status = submit_goes_on_from(app->store, &job, spec, request->arena, &model, err);
     if (!status) {
-        grown =
-            submit_promoted(spec, promotion.fraction, promotion.fresh ? NULL : job.result_model);
+        grown = submit_promoted(spec, promotion.fraction, model);
         status = submit_prepare(app->store, grown, request->arena, &entry->submission, err);
     }
     json_free(spec);

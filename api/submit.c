@@ -237,6 +237,61 @@ static struct json *whole_stages(const struct json *stages)
     return kept;
 }
 
+static bool begins_with_language_model(const struct json *spec)
+{
+    const struct json *first = json_at(json_get(spec, "stages"), 0);
+    return strcmp(json_string(first, "phase", ""), "language_model") == 0;
+}
+
+/* The name that a classifier's lineage ends with: what it stands on. */
+static const char *stands_on(const struct model_row *model, struct arena *arena)
+{
+    struct json *lineage = NULL;
+    struct err ignored;
+    if (!model->lineage ||
+        json_parse(model->lineage, strlen(model->lineage), &lineage, &ignored) != OK)
+        return NULL;
+    size_t n = json_len(lineage);
+    const char *last =
+        n > 0 ? arena_strdup(arena, json_as_string(json_at(lineage, n - 1), "")) : NULL;
+    json_free(lineage);
+    return last;
+}
+
+/* The language model that the job left, under a name that another job's may have by now. */
+static bool find_language_model(struct store *store, const struct job_row *job, struct arena *arena,
+                                struct model_row *row)
+{
+    struct err ignored;
+    if (model_get(store, job->result_model, arena, row, &ignored) != OK)
+        return false;
+    if (!row->classes)
+        return true; /* time was over before there was a classifier */
+    const char *name = stands_on(row, arena);
+    return name && model_get(store, name, arena, row, &ignored) == OK && !row->classes &&
+           row->job && strcmp(row->job, job->id) == 0;
+}
+
+enum status submit_goes_on_from(struct store *store, const struct job_row *job,
+                                const struct json *spec, struct arena *arena, const char **model,
+                                struct err *err)
+{
+    struct model_row language_model;
+    if (!job->result_model)
+        return err_set(err, E_CONFLICT,
+                       "The job %s made no model to go on from: say \"fresh\": true.", job->id);
+    *model = job->result_model;
+    if (!begins_with_language_model(spec))
+        return OK;
+    if (!find_language_model(store, job, arena, &language_model))
+        return err_set(err, E_CONFLICT,
+                       "The language model that the job %s trained is gone, and its first stage "
+                       "would go on from it: say \"fresh\": true.",
+                       job->id);
+    *model = language_model.id;
+    return OK;
+}
+
 struct json *submit_promoted(const struct json *spec, double fraction, const char *model)
 {
     struct json *grown = json_copy(spec);
@@ -252,7 +307,7 @@ struct json *submit_promoted(const struct json *spec, double fraction, const cha
     }
     if (model) {
         json_set_string(grown, "model", model);
-        json_set_string(grown, "head", "auto"); /* the same classes: its head goes on, too */
+        json_set_string(grown, "head", "auto"); /* the same classes: a classifier's goes on, too */
         json_remove(grown, "weights");
     }
     return grown;

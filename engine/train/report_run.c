@@ -31,6 +31,14 @@ static bool starts_from_drawn_images(const struct run *run)
            strcmp(json_string(run->start.info.lineage, "origin", ""), MODEL_ORIGIN_BUNDLED) == 0;
 }
 
+/* A classifier or an encoder, which a language model is to go on from. */
+static bool lacks_decoder(const struct run *run)
+{
+    return run->text && run->start.open && run->recipe.n_stages > 0 &&
+           run->recipe.stages[0].phase == PHASE_LANGUAGE_MODEL &&
+           !tensor_source_find(&run->start.source, "decoder.bias");
+}
+
 void report_run_warnings(const struct run *run, struct warnings *warnings)
 {
     const struct recipe *recipe = &run->recipe;
@@ -52,6 +60,12 @@ void report_run_warnings(const struct run *run, struct warnings *warnings)
                      100 * run->text->known, 100 * LEAST_KNOWN,
                      vocab_n_words(run->text->vocab) - run->text->n_known,
                      vocab_n_words(run->text->vocab));
+    if (lacks_decoder(run))
+        warnings_add(warnings, "decoder_is_new",
+                     "The model that the job starts from is no language model: the decoder's bias "
+                     "begins at zero, and the classifier gets a new head. Name the language model "
+                     "that it was made from "
+                     "(its lineage says which), or say \"lm_epochs\": 0.");
     if (starts_from_drawn_images(run))
         warnings_add(warnings, "bundled_body",
                      "The bundled body of %s was pretrained on drawn images alone: it shows how "

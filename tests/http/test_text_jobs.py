@@ -181,6 +181,44 @@ def test_one_percent_first_then_all(real_server, dataset):
     assert events(real_server, grown, "stage")[1]["n_train"] == 96
 
 
+def test_a_promoted_job_goes_on_from_the_language_model(real_server, dataset, job):
+    path = f"/v1/jobs/{job['id']}/promote"
+    grown = finish(real_server, real_server.post(path, json={"fresh": False}))
+    made = real_server.get(f"/v1/models/{job['result_model']}").json()
+    language_model = real_server.get(f"/v1/models/{made['lineage'][-1]}").json()
+    assert grown["model"] == language_model["id"] and grown["parent"] == job["id"]
+    again = real_server.get(f"/v1/models/{grown['result_model']}").json()
+    assert again["lineage"][0] == language_model["name"] and len(again["lineage"]) == 2
+    assert not any(event["code"] == "decoder_is_new" for event in events(real_server, grown,
+                                                                         "warning"))
+    before = [event for event in events(real_server, job, "epoch") if event["stage_index"] == 0]
+    after = [event for event in events(real_server, grown, "epoch") if event["stage_index"] == 0]
+    assert after[0]["perplexity"] < before[1]["perplexity"]
+    assert grown["latest"]["accuracy"] > 0.9
+
+
+def test_a_promoted_classifier_goes_on_with_its_head(real_server, dataset, job):
+    base = real_server.get(f"/v1/models/{job['result_model']}").json()["lineage"][0]
+    alone = finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": dataset, "model": base, "threads": 1, "batch_size": 8, "seed": 3, "stages": [
+            {"freeze_to": -1, "epochs": 12, "lr": 0.1}]}))
+    grown = finish(real_server, real_server.post(f"/v1/jobs/{alone['id']}/promote",
+                                                 json={"fresh": False}))
+    assert grown["model"] == alone["result_model"]
+    first = [next(iter(events(real_server, job, "epoch"))) for job in (alone, grown)]
+    assert first[1]["valid_loss"] < first[0]["valid_loss"]
+
+
+def test_a_promotion_whose_language_model_is_gone_says_so(real_server, dataset):
+    short = finish(real_server, real_server.post("/v1/jobs", json={
+        **spec(dataset), "epochs": 1, "freeze_epochs": 0, "lm_epochs": 1}))
+    model = real_server.get(f"/v1/models/{short['result_model']}").json()
+    language_model = real_server.get(f"/v1/models/{model['lineage'][-1]}").json()["id"]
+    assert real_server.request("DELETE", f"/v1/models/{language_model}").status_code == 204
+    told = problem(real_server.post(f"/v1/jobs/{short['id']}/promote", json={"fresh": False}), 409)
+    assert "language model" in told["detail"] and "fresh" in told["detail"]
+
+
 @pytest.mark.parametrize("more, status, pointer", [
     ({"image": {"size": 64}}, 422, "/image"),
     ({"task": "image_classification"}, 422, None),

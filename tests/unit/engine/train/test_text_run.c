@@ -41,6 +41,16 @@
     "{'task':'language_model'," TEXT_WITH("1", "'local'") ",'batch_size':4,'stages':[" TEXT_STAGE( \
         "lm", "language_model", "0", "1", "1e-9") "]}"
 
+/* BOTH again, from a model, whose language model as good as stands still. */
+#define AGAIN                                                                                      \
+    "{'task':'text_classification'," TEXT_WITH(                                                    \
+        "2",                                                                                       \
+        "'local'") ",'batch_size':8,'stages':[" TEXT_STAGE("lm", "language_model", "0", "1",       \
+                                                           "1e-9") "," TEXT_STAGE("head",          \
+                                                                                  "classifier",    \
+                                                                                  "-1", "1",       \
+                                                                                  "0.02") "]}"
+
 static double epoch_score(const struct fixture *f, int n, const char *name)
 {
     struct json *event = fixture_event(f, "epoch", n);
@@ -273,6 +283,44 @@ static void known_words_keep_their_rows_and_new_ones_get_the_mean(void **state)
     mem_free(path);
 }
 
+/* --- What a job with a language model starts from --------------------------------------------- */
+
+static bool warned_of(const struct fixture *f, const char *code)
+{
+    bool found = false;
+    for (int i = 0; i < fixture_count(f, "warning"); i++) {
+        struct json *event = fixture_event(f, "warning", i);
+        found = found || strcmp(json_string(event, "code", ""), code) == 0;
+        json_free(event);
+    }
+    return found;
+}
+
+/* The first epoch's perplexity of a run from the file that an earlier one left. */
+static double go_on_from(struct fixture *f, const char *slot, bool warned)
+{
+    char hex[65];
+    fixture_run_anew(f, BOTH, hex);
+    char *path = fixture_path(f, slot);
+    fixture_new_run(f);
+    fixture_run_ok(f, AGAIN, path);
+    mem_free(path);
+    assert_int_equal(warned_of(f, "decoder_is_new"), warned);
+    return epoch_score(f, 0, "perplexity");
+}
+
+static void a_language_model_goes_on_with_its_decoder_a_classifier_is_warned_of(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    fixture_run_anew(f, BOTH, hex);
+    double reached = epoch_score(f, 3, "perplexity");
+    double language_model = go_on_from(f, "language-model", false);
+    double classifier = go_on_from(f, "final", true);
+    assert_true(language_model < 1.05 * reached); /* rows of xxfake begin as the mean alone */
+    assert_true(classifier > 2 * reached);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_run_whose_time_is_over_early_leaves_its_language_model),
         cmocka_unit_test(the_same_run_gives_the_same_weights),
         cmocka_unit_test(known_words_keep_their_rows_and_new_ones_get_the_mean),
+        cmocka_unit_test(a_language_model_goes_on_with_its_decoder_a_classifier_is_warned_of),
         cmocka_unit_test(a_resumed_run_has_the_same_weights),
     };
     return cmocka_run_group_tests(tests, text_fixture_set_up, text_fixture_tear_down);

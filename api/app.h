@@ -74,6 +74,7 @@ struct plan_ask {
     const struct json *spec;  /* resolved */
     const char *dataset;      /* id of a ready one */
     const char *weights;      /* blob, or NULL */
+    const char *ensemble;     /* JSON [blob...], or NULL */
     const char *architecture; /* of the model */
     bool dry;                 /* nothing is stored, and the disk's room does not matter */
     /* Called exactly once, on any thread. `plan` is valid during the call only; NULL when status is

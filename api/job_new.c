@@ -85,6 +85,7 @@ static enum status submit(struct entry *entry, struct err *err)
             .spec = submission->spec,
             .dataset = submission->row.dataset,
             .weights = submission->row.weights,
+            .ensemble = submission->row.ensemble,
             .architecture = submission->row.architecture,
             .dry = entry->dry,
             .done = planned,

@@ -91,6 +91,14 @@ static enum status start_from_model(struct store *store, const char *name, bool 
     return row.weights ? OK : no_weights(&row, err);
 }
 
+static enum status start_from(struct store *store, const char *name, bool random,
+                              struct arena *arena, struct start *start, struct err *err)
+{
+    return strncmp(name, "ckpt_", 5) == 0
+               ? start_from_checkpoint(store, name, arena, start, err)
+               : start_from_model(store, name, random, arena, start, err);
+}
+
 static enum status find_start(struct store *store, const struct json *spec, struct arena *arena,
                               struct start *start, struct err *err)
 {
@@ -100,13 +108,11 @@ static enum status find_start(struct store *store, const struct json *spec, stru
         return OK;
     }
     bool random = strcmp(json_string(spec, "weights", ""), "random") == 0;
-    bool checkpoint = strncmp(name, "ckpt_", 5) == 0;
-    if (checkpoint && random)
+    if (strncmp(name, "ckpt_", 5) == 0 && random)
         return err_at(err, E_INVALID, "/weights",
                       "A checkpoint has weights: leave out \"weights\": \"random\", or name the "
                       "architecture as the model.");
-    enum status status = checkpoint ? start_from_checkpoint(store, name, arena, start, err)
-                                    : start_from_model(store, name, random, arena, start, err);
+    enum status status = start_from(store, name, random, arena, start, err);
     return status == E_NOT_FOUND ? as_invalid(err, "/model") : status;
 }
 
@@ -118,8 +124,63 @@ static const char *keep_text(struct arena *arena, const struct json *value)
     return kept;
 }
 
+/* --- Ensembles -------------------------------------------------------------------------------- */
+
+static enum status find_member(struct store *store, const char *name, const struct start *first,
+                               const struct json *ids, struct arena *arena, struct start *start,
+                               struct err *err)
+{
+    enum status status = start_from(store, name, false, arena, start, err);
+    if (status)
+        return status;
+    bool twice = strcmp(start->name, first->name) == 0;
+    json_each(id, ids) twice |= strcmp(start->name, json_as_string(id, "")) == 0;
+    if (twice)
+        return err_set(err, E_INVALID,
+                       "The model %s is in the ensemble twice: name each once, and \"model\" not "
+                       "among the others.",
+                       start->name);
+    if (start->kind && first->kind && strcmp(start->kind, first->kind) != 0)
+        return err_set(err, E_INVALID,
+                       "The model %s is for %ss, and %s for %ss: models of one kind "
+                       "can be averaged.",
+                       start->name, start->kind, first->name, first->kind);
+    return OK;
+}
+
+/* The other models' names become ids; *weights: JSON [blob...], in the arena, or NULL. Whether
+ * their classes are the same, the engine sees. */
+static enum status find_ensemble(struct store *store, struct json *spec, const struct start *first,
+                                 struct arena *arena, const char **weights, struct err *err)
+{
+    struct json *ids = json_new_array(), *blobs = json_new_array();
+    const struct json *names = json_get(spec, "ensemble");
+    enum status status = OK;
+    *weights = NULL;
+    for (size_t k = 0; !status && k < json_len(names); k++) {
+        struct start start = {0};
+        const char *name = json_as_string(json_at(names, k), "");
+        status = find_member(store, name, first, ids, arena, &start, err);
+        if (status) {
+            status = as_invalid(err, arena_printf(arena, "/ensemble/%zu", k));
+            break;
+        }
+        json_add_string(ids, start.name);
+        json_add_string(blobs, start.weights);
+    }
+    if (!status && json_len(ids) > 0) {
+        *weights = keep_text(arena, blobs);
+        json_set(spec, "ensemble", json_copy(ids));
+    }
+    json_free(ids);
+    json_free(blobs);
+    return status;
+}
+
+/* --- The whole -------------------------------------------------------------------------------- */
+
 static void fill_row(struct job_row *row, struct json *spec, const struct start *start,
-                     struct arena *arena)
+                     const char *ensemble, struct arena *arena)
 {
     char id[40];
     id_new("job_", id);
@@ -135,6 +196,7 @@ static void fill_row(struct job_row *row, struct json *spec, const struct start 
         .model = start->name,
         .architecture = start->architecture,
         .weights = start->weights,
+        .ensemble = ensemble,
         .priority = json_integer(spec, "priority", 0),
     };
 }
@@ -181,7 +243,7 @@ enum status submit_prepare(struct store *store, const struct json *spec, struct 
 {
     struct json *resolved = NULL;
     struct start start = {0};
-    const char *kind = NULL;
+    const char *kind = NULL, *ensemble = NULL;
     *submission = (struct submission){0};
     enum status status = resolve(store, spec, arena, &resolved, err);
     if (!status)
@@ -196,8 +258,10 @@ enum status submit_prepare(struct store *store, const struct json *spec, struct 
                         "The dataset holds %ss, and the model %s is for %ss: name a dataset or a "
                         "model of the other's kind.",
                         kind, start.name, start.kind);
+    if (!status)
+        status = find_ensemble(store, resolved, &start, arena, &ensemble, err);
     if (!status) {
-        fill_row(&submission->row, resolved, &start, arena);
+        fill_row(&submission->row, resolved, &start, ensemble, arena);
         submission->spec = resolved;
     } else {
         json_free(resolved);

@@ -11,6 +11,10 @@
 #define GUESS_LOW_GFLOPS  3.0
 #define GUESS_HIGH_GFLOPS 60.0
 
+/* Passes of several models: what one takes is guessed from the arithmetic, and says nothing of
+ * another one. */
+#define MODE_ENSEMBLE "ensemble"
+
 /* Seconds to start: pack, weights, plans. */
 #define START_SECONDS      1.0
 #define START_LOW_SECONDS  0.2
@@ -62,6 +66,8 @@ static const char *mode_of(const struct json *spec, int64_t frozen, int64_t grou
 {
     if (frozen == 0)
         return "train";
+    if (json_len(json_get(spec, "ensemble")) > 0)
+        return MODE_ENSEMBLE;
     if (frozen == groups)
         return "pass";
     return cached ? "cache" : json_string(spec, "frozen_batchnorm", "train");
@@ -226,6 +232,6 @@ void estimate_learn(const struct estimate_options *options, const struct json *s
         .image_ns = (int64_t)(seconds * 1e9 / fmax(images, 1)),
         .image_flops = (int64_t)(flops_per_step / fmax(batch, 1)),
     };
-    if (size > 0 && cost.image_ns > 0)
+    if (size > 0 && cost.image_ns > 0 && strcmp(key.mode, MODE_ENSEMBLE) != 0)
         cost_learn(options->store, &key, &cost, &ignored);
 }

@@ -3,7 +3,6 @@
  * A handler asks for a spec that was just submitted (POST /v1/jobs, dry or not); the supervisor
  * asks for itself, for jobs whose dataset was still processing then (plan_job). The engine's verb
  * says stages, memory and arithmetic; seconds and disk are added here. */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -239,23 +238,6 @@ static void answer(struct errand *errand, enum status status, struct err *failur
 
 /* --- Starting --------------------------------------------------------------------------------- */
 
-static enum status set_blob(struct store *store, struct json *document, const char *key,
-                            const char *sha256, struct err *err)
-{
-    char path[PATH_MAX];
-    json_set_null(document, key);
-    if (!sha256)
-        return OK;
-    char what[40];
-    snprintf(what, sizeof what, "the job's %s", key);
-    enum status status = blob_check(store, sha256, what, err);
-    if (status == OK)
-        status = blob_path(store, sha256, path, sizeof path, err);
-    if (status == OK)
-        json_set_string(document, key, path);
-    return status;
-}
-
 static enum status make_document(struct planning *planning, struct json *document, struct err *err)
 {
     struct errand *errand = &planning->errand;
@@ -276,11 +258,14 @@ static enum status make_document(struct planning *planning, struct json *documen
             err_set(err, E_CONFLICT,
                     "The dataset %s is not ready: a plan needs to know what is in it.", dataset.id);
     if (status == OK)
-        status = set_blob(supervisor->store, document, "pack", dataset.pack, err);
+        status = work_set_blob(supervisor->store, document, "pack", dataset.pack, err);
     if (status == OK)
-        status = set_blob(supervisor->store, document, "index", dataset.index, err);
+        status = work_set_blob(supervisor->store, document, "index", dataset.index, err);
     if (status == OK)
-        status = set_blob(supervisor->store, document, "weights", planning->ask.weights, err);
+        status = work_set_blob(supervisor->store, document, "weights", planning->ask.weights, err);
+    if (status == OK)
+        status =
+            work_set_blobs(supervisor->store, document, "ensemble", planning->ask.ensemble, err);
     return status == OK ? fs_make_folder(errand->folder, err) : status;
 }
 
@@ -322,6 +307,7 @@ void plan_job(struct supervisor *supervisor, const struct job_row *row)
         .spec = planning->spec,
         .dataset = arena_strdup(arena, row->dataset),
         .weights = arena_strdup(arena, row->weights),
+        .ensemble = arena_strdup(arena, row->ensemble),
         .architecture = arena_strdup(arena, row->architecture),
     };
     launch(planning);

@@ -23,7 +23,7 @@
 #include "server/child.h"
 
 #define MOST_ENGINES 16
-#define MAX_OPEN     1024 /* asks not yet answered */
+#define MAX_OPEN     2048 /* asks not yet answered: 256 texts for 8 models at least */
 #define MAX_FLIGHT   64   /* asks given to one engine */
 #define MAX_TRIES    2
 #define NICE         5

@@ -1,5 +1,4 @@
 /* train_work.c -- jobs are started here, in the queue's order. */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -138,23 +137,6 @@ static enum status read_rows(struct train *train, struct dataset_row *dataset, s
     return status;
 }
 
-static enum status set_blob(struct train *train, struct json *document, const char *key,
-                            const char *sha256, struct err *err)
-{
-    char path[PATH_MAX];
-    struct store *store = train->work.supervisor->store;
-    json_set_null(document, key);
-    if (!sha256)
-        return OK;
-    const char *what = arena_printf(&train->arena, "the job's %s", key);
-    enum status status = blob_check(store, sha256, what, err);
-    if (status == OK)
-        status = blob_path(store, sha256, path, sizeof path, err);
-    if (status == OK)
-        json_set_string(document, key, path);
-    return status;
-}
-
 /* "auto" batches as they were planned: what fits memory is known there. */
 static struct json *pin_batches(const struct train *train)
 {
@@ -192,11 +174,14 @@ static enum status make_document(struct train *train, const struct dataset_row *
     json_set_string(document, "out", train->folder);
     json_set_integer(document, "threads",
                      json_integer(train->spec, "threads", train->work.supervisor->threads));
-    enum status status = set_blob(train, document, "pack", dataset->pack, err);
+    struct store *store = train->work.supervisor->store;
+    enum status status = work_set_blob(store, document, "pack", dataset->pack, err);
     if (status == OK)
-        status = set_blob(train, document, "index", dataset->index, err);
+        status = work_set_blob(store, document, "index", dataset->index, err);
     if (status == OK)
-        status = set_blob(train, document, "weights", train->row.weights, err);
+        status = work_set_blob(store, document, "weights", train->row.weights, err);
+    if (status == OK)
+        status = work_set_blobs(store, document, "ensemble", train->row.ensemble, err);
     if (status == OK)
         status = fs_make_folders(train->folder, err);
     return status;

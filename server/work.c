@@ -1,11 +1,13 @@
 #include "server/work.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/blobs.h"
 
 enum status work_launch(struct work *work, const char *log, const struct json *document,
                         struct err *err)
@@ -181,6 +183,42 @@ void work_turn(struct work *work, const struct pollfd fds[CHILD_POLL_FDS], doubl
         work->phase = WORK_SETTLE;
     if (work->phase == WORK_SETTLE)
         turn_settle(work, now);
+}
+
+static enum status blob_of_job(struct store *store, const char *key, const char *sha256,
+                               char path[PATH_MAX], struct err *err)
+{
+    char what[40];
+    snprintf(what, sizeof what, "the job's %s", key);
+    enum status status = blob_check(store, sha256, what, err);
+    return status ? status : blob_path(store, sha256, path, PATH_MAX, err);
+}
+
+enum status work_set_blob(struct store *store, struct json *document, const char *key,
+                          const char *sha256, struct err *err)
+{
+    char path[PATH_MAX];
+    enum status status = sha256 ? blob_of_job(store, key, sha256, path, err) : OK;
+    json_set_string(document, key, sha256 && !status ? path : NULL);
+    return status;
+}
+
+enum status work_set_blobs(struct store *store, struct json *document, const char *key,
+                           const char *list, struct err *err)
+{
+    struct json *blobs = NULL;
+    enum status status = list ? json_parse(list, strlen(list), &blobs, err) : OK;
+    if (!list)
+        return OK;
+    struct json *paths = json_set_array(document, key);
+    for (size_t i = 0; !status && i < json_len(blobs); i++) {
+        char path[PATH_MAX];
+        status = blob_of_job(store, key, json_as_string(json_at(blobs, i), ""), path, err);
+        if (!status)
+            json_add_string(paths, path);
+    }
+    json_free(blobs);
+    return status;
 }
 
 char *work_error_json(const struct err *err)

@@ -112,6 +112,13 @@ void work_deadline(struct work *work, double at);    /* keeps the earlier one */
 /* Kills the engine for breaking the protocol. */
 void work_violation(struct work *work, const char *what);
 
+/* The document's `key` becomes the path of a blob of a job, or null; of work_set_blobs the paths of
+ * those in a JSON text [sha256...]. E_GONE when one is not there. */
+enum status work_set_blob(struct store *store, struct json *document, const char *key,
+                          const char *sha256, struct err *err);
+enum status work_set_blobs(struct store *store, struct json *document, const char *key,
+                           const char *list, struct err *err);
+
 /* {code, detail, hint} as rows keep it; owned by the caller, free with mem_free. */
 char *work_error_json(const struct err *err);
 /* "by signal 11 (Segmentation fault)", "with exit code 3". */

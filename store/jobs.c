@@ -21,6 +21,7 @@ static const struct column columns[] = {
     {"model", COLUMN_TEXT, FIELD(model), NULL, 0},
     {"architecture", COLUMN_TEXT, FIELD(architecture), NULL, 0},
     {"weights", COLUMN_TEXT, FIELD(weights), NULL, 0},
+    {"ensemble", COLUMN_TEXT, FIELD(ensemble), NULL, 0},
     {"priority", COLUMN_INTEGER, FIELD(priority), NULL, 0},
     {"created_ms", COLUMN_TIME, FIELD(created_ms), NULL, 0},
     {"started_ms", COLUMN_TIME, FIELD(started_ms), NULL, 0},

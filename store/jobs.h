@@ -41,6 +41,7 @@ struct job_row {
     const char *model;        /* as the spec names it; "": a language model from nothing */
     const char *architecture; /* of that model; the store fills it in at insertion */
     const char *weights;      /* blob it starts from; NULL: from random weights */
+    const char *ensemble;     /* JSON [blob...] of the models that are averaged with it, or NULL */
     int64_t priority;         /* the greater starts first */
     int64_t created_ms, started_ms, finished_ms, estimated_finish_ms;
     const char *progress, *latest, *best, *engine; /* JSON objects, as API.md has them */

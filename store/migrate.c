@@ -181,6 +181,8 @@ static const struct {
     {4, "ALTER TABLE datasets ADD COLUMN warnings TEXT;"},
     {5, "ALTER TABLE models ADD COLUMN text TEXT;"
         "ALTER TABLE models ADD COLUMN lineage TEXT;"},
+    {6, "ALTER TABLE jobs ADD COLUMN ensemble TEXT;"
+        "CREATE INDEX jobs_ensemble ON jobs (ensemble) WHERE ensemble IS NOT NULL;"},
 };
 
 int migrate_newest(void)

@@ -27,6 +27,8 @@ static const struct {
      " AND (EXISTS (SELECT 1 FROM models WHERE models.weights = exports.weights)"
      " OR EXISTS (SELECT 1 FROM checkpoints WHERE checkpoints.sha256 = exports.weights))"},
     {"jobs", "weights", " AND status NOT IN ('succeeded', 'failed', 'cancelled')"},
+    {"jobs, json_each(jobs.ensemble)", "json_each.value",
+     " AND jobs.ensemble IS NOT NULL AND status NOT IN ('succeeded', 'failed', 'cancelled')"},
 };
 
 static enum status is_referenced(struct sql *sql, const char *sha256, bool *yes, struct err *err)

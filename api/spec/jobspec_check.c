@@ -157,6 +157,15 @@ static enum status check_weights(const struct json *spec, struct err *err)
                   json_string(spec, "task", ""));
 }
 
+static enum status check_ensemble(const struct json *spec, struct err *err)
+{
+    if (!trains(spec) || !is_given(spec, "ensemble"))
+        return OK;
+    return err_at(err, E_INVALID, "/ensemble",
+                  "\"ensemble\" averages models that were trained: remove it, or say \"task\": "
+                  "\"evaluate\" or \"predict\".");
+}
+
 static enum status check_stages_alone(const struct json *spec, struct err *err)
 {
     bool stages = json_get(spec, "stages") != NULL;
@@ -363,9 +372,9 @@ static enum status check_optimizer(const struct json *spec, struct err *err)
 enum status jobspec_check(const struct json *spec, struct err *err)
 {
     static enum status (*const rules[])(const struct json *, struct err *) = {
-        check_metadata,     check_class_weights, check_pairs,     jobspec_check_kind,
-        check_fractions,    check_lr_find,       check_task,      check_weights,
-        check_stages_alone, check_stages,        check_optimizer,
+        check_metadata,  check_class_weights, check_pairs,  jobspec_check_kind,
+        check_fractions, check_lr_find,       check_task,   check_weights,
+        check_ensemble,  check_stages_alone,  check_stages, check_optimizer,
     };
     if (json_type(spec) != JSON_OBJECT)
         return err_set(err, E_SYNTAX, "A job spec is an object, this is %s.",

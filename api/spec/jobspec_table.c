@@ -31,6 +31,9 @@ static const char *const splits[] = {"valid", "test", "train", "all", NULL};
 static const struct field fraction = {
     .name = "fractions", .takes = TAKES_NUMBER, .max = 1, .above_min = true};
 
+static const struct field member = {
+    .name = "ensemble", .takes = TAKES_TEXT, .shortest = 1, .longest = 200};
+
 static const struct field rows[] = {
     {.name = "dataset",
      .takes = TAKES_TEXT,
@@ -295,6 +298,14 @@ static const struct field rows[] = {
      .choices = splits,
      .fallback = "\"valid\"",
      .meaning = "tasks `evaluate` and `predict`: over which items"},
+    {.name = "ensemble",
+     .takes = TAKES_LIST | TAKES_NULL,
+     .shortest = 1,
+     .longest = JOBSPEC_MAX_OTHERS,
+     .element = &member,
+     .shown = "`null`",
+     .meaning = "tasks `evaluate` and `predict`: ids or names of models beside `model`, with the "
+                "same classes: probabilities are the mean over all; null: of the one model"},
     {.name = "tta",
      .only = FOR_PICTURES,
      .takes = TAKES_INTEGER | TAKES_NULL,

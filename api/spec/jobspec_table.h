@@ -7,12 +7,14 @@
 #define THAW_API_SPEC_JOBSPEC_TABLE_H
 
 #include "api/spec/field.h"
+#include "api/spec/jobspec.h"
 
 #define JOBSPEC_MAX_EPOCHS 10000 /* of a stage, and of all stages together */
 #define JOBSPEC_MAX_STAGES 64
 #define JOBSPEC_MAX_RATE   10
 #define JOBSPEC_MAX_STEPS  10000000
 #define JOBSPEC_MAX_BATCH  4096
+#define JOBSPEC_MAX_OTHERS (JOBSPEC_MAX_ENSEMBLE - 1) /* beside "model" */
 
 #define JOBSPEC_FIELDS(rows) rows, ARRAY_LEN(rows)
 

@@ -121,6 +121,7 @@ static const struct wire_field log_line[] = {
 static const struct wire_field prediction[] = {
     {"id", WIRE_INTEGER, NEEDED, 0, MAX_INTEGER},
     {"predictions", WIRE_PREDICTIONS, OPTIONAL, 0, MAX_PREDICTIONS},
+    {"classes", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER}, /* that the model has */
     {"tokens", WIRE_INTEGER, OPTIONAL, 0, MAX_INTEGER},
     {"perplexity", WIRE_NUMBER, OPTIONAL, 0, 1.7e308},
     {"continuation", WIRE_TEXT, OPTIONAL, 0, WIRE_MAX_WRITTEN},

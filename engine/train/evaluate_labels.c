@@ -89,6 +89,21 @@ static int compare_names(const void *left, const void *right)
     return strcmp(a->text, b->text);
 }
 
+/* Of an array of names, sorted; owned by the caller. */
+static struct name *sort_names(const struct json *classes)
+{
+    int32_t i = 0;
+    size_t n = json_len(classes);
+    struct name *names = mem_alloc(n * sizeof *names);
+    json_each(name, classes)
+    {
+        names[i] = (struct name){json_as_string(name, ""), i};
+        i++;
+    }
+    qsort(names, n, sizeof *names, compare_names);
+    return names;
+}
+
 /* Names as part of a sentence: the first few of those added. */
 struct listing {
     struct buf text;
@@ -173,17 +188,11 @@ static void warn_of_unused(const struct name *names, int64_t n, const bool *used
 enum status evaluate_match(const struct pack *pack, const struct json *classes, bool all,
                            int32_t *map, struct warnings *warnings, struct err *err)
 {
-    int64_t n = (int64_t)json_len(classes), i = 0;
-    struct name *names = mem_alloc((size_t)n * sizeof *names);
+    int64_t n = (int64_t)json_len(classes);
+    struct name *names = sort_names(classes);
     bool *used = mem_alloc((size_t)n * sizeof *used);
     struct listing missing = {0};
     buf_init(&missing.text, 400);
-    json_each(name, classes)
-    {
-        names[i] = (struct name){json_as_string(name, ""), (int32_t)i};
-        i++;
-    }
-    qsort(names, (size_t)n, sizeof *names, compare_names);
     enum status status = match_all(pack, names, n, map, used, &missing, err);
     if (status == OK && all && missing.n > 0)
         status = refuse(&missing, pack, names, n, err);
@@ -192,5 +201,73 @@ enum status evaluate_match(const struct pack *pack, const struct json *classes, 
     buf_deinit(&missing.text);
     mem_free(used);
     mem_free(names);
+    return status;
+}
+
+/* --- Classes of two models -------------------------------------------------------------------- */
+
+/* The first of sorted names that another one follows with the same text, or NULL. */
+static const char *find_twin(const struct name *names, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (compare_names(&names[i - 1], &names[i]) == 0)
+            return names[i].text;
+    return NULL;
+}
+
+/* Lists the names that only the one has. */
+static void list_missing(struct listing *listing, const struct name *one, size_t n_one,
+                         const struct name *other, size_t n_other)
+{
+    for (size_t i = 0; i < n_one; i++)
+        if (!bsearch(&one[i], other, n_other, sizeof *other, compare_names))
+            list_name(listing, one[i].text);
+}
+
+static enum status refuse_others(const struct name *names, size_t n, const struct name *others,
+                                 size_t n_others, const char *name, struct err *err)
+{
+    struct listing lacks = {0}, has = {0};
+    buf_init(&lacks.text, 400);
+    buf_init(&has.text, 400);
+    list_missing(&lacks, names, n, others, n_others);
+    list_missing(&has, others, n_others, names, n);
+    const char *lacking = list_end(&lacks), *having = list_end(&has);
+    bool both = lacks.n > 0 && has.n > 0;
+    err_set(err, E_INVALID,
+            "It has %zu classes and %.80s %zu, but they must have the same: it %s%s%s%s%s.",
+            n_others, name, n, lacks.n > 0 ? "lacks " : "", lacking, both ? ", and " : "",
+            has.n > 0 ? "has beside those " : "", having);
+    buf_deinit(&lacks.text);
+    buf_deinit(&has.text);
+    return E_INVALID;
+}
+
+static enum status place_all(const struct name *names, size_t n, const struct name *others,
+                             size_t n_others, const char *name, int32_t *places, struct err *err)
+{
+    const char *twin = find_twin(names, n);
+    twin = twin ? twin : find_twin(others, n_others);
+    if (twin)
+        return err_set(err, E_INVALID,
+                       "It cannot be matched by name: two classes are called \"%.100s\".", twin);
+    if (n != n_others)
+        return refuse_others(names, n, others, n_others, name, err);
+    for (size_t i = 0; i < n; i++) {
+        if (compare_names(&names[i], &others[i]) != 0)
+            return refuse_others(names, n, others, n_others, name, err);
+        places[names[i].index] = others[i].index;
+    }
+    return OK;
+}
+
+enum status evaluate_places(const struct json *classes, const struct json *others, const char *name,
+                            int32_t *places, struct err *err)
+{
+    struct name *one = sort_names(classes), *other = sort_names(others);
+    enum status status =
+        place_all(one, json_len(classes), other, json_len(others), name, places, err);
+    mem_free(one);
+    mem_free(other);
     return status;
 }

@@ -21,4 +21,10 @@ enum status evaluate_items(const struct pack *pack, const struct json *spec, boo
 enum status evaluate_match(const struct pack *pack, const struct json *classes, bool all,
                            int32_t *map, struct warnings *warnings, struct err *err);
 
+/* places[c]: where `others`, another model's classes, has class c of `classes`. E_INVALID unless
+ * both have the same names, each once: the sentence begins with "It" and says what differs from the
+ * model called `name`. */
+enum status evaluate_places(const struct json *classes, const struct json *others, const char *name,
+                            int32_t *places, struct err *err);
+
 #endif

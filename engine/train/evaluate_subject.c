@@ -19,17 +19,17 @@ bool evaluate_is_task(const struct json *spec)
     return strcmp(task, "evaluate") == 0 || strcmp(task, "predict") == 0;
 }
 
-/* --- Opening ---------------------------------------------------------------------------------- */
+/* --- One model -------------------------------------------------------------------------------- */
 
-static enum status check_shapes(const struct evaluate_subject *e,
+static enum status check_shapes(const struct evaluate_model *model,
                                 const struct tensor_source *source, struct err *err)
 {
     struct model_match match = {0};
-    model_file_match(source, e->graph, NULL, &match);
+    model_file_match(source, model->graph, NULL, &match);
     if (match.n_missing + match.n_misshapen == 0)
         return OK;
-    return err_at(err, E_INVALID, "/model", "The weights do not fit %s: %s.", e->info.architecture,
-                  match.problems);
+    return err_at(err, E_INVALID, "/model", "The weights do not fit %s: %s.",
+                  model->info.architecture, match.problems);
 }
 
 static enum status no_classifier(const struct evaluate_subject *e, struct err *err)
@@ -39,61 +39,151 @@ static enum status no_classifier(const struct evaluate_subject *e, struct err *e
                   e->task);
 }
 
-static enum status build_text(struct evaluate_subject *e, const struct tensor_source *source,
-                              bool values, struct err *err)
+static enum status build_text(struct evaluate_model *model, const struct tensor_source *source)
 {
-    if (!e->info.classes)
-        return no_classifier(e, err);
-    struct awd_lstm_options network = text_network_options(&e->info, source);
-    e->graph = awd_lstm_build(&network);
-    return values ? model_file_load(source, e->graph, NULL, err) : check_shapes(e, source, err);
+    struct awd_lstm_options network = text_network_options(&model->info, source);
+    model->graph = awd_lstm_build(&network);
+    return OK;
 }
 
-static enum status build(struct evaluate_subject *e, const struct tensor_source *source,
-                         bool values, struct err *err)
+static enum status build_pictures(const struct evaluate_subject *e, struct evaluate_model *model,
+                                  struct err *err)
 {
-    if (model_info_is_text(&e->info))
-        return build_text(e, source, values, err);
     enum zoo_head head;
-    const struct zoo_net *net = zoo_find(e->info.architecture);
+    const struct zoo_net *net = zoo_find(model->info.architecture);
     if (!net)
         return err_at(err, E_INVALID, "/model", "The weights are of an unknown network \"%.60s\".",
-                      e->info.architecture);
-    if (!e->info.classes || !zoo_head_from_name(e->info.head, &head))
+                      model->info.architecture);
+    if (!zoo_head_from_name(model->info.head, &head))
         return no_classifier(e, err);
-    e->graph = zoo_build(
-        net, &(struct zoo_options){.head = head, .classes = (int64_t)json_len(e->info.classes)});
-    return values ? model_file_load(source, e->graph, NULL, err) : check_shapes(e, source, err);
+    model->graph =
+        zoo_build(net, &(struct zoo_options){.head = head,
+                                             .classes = (int64_t)json_len(model->info.classes)});
+    return OK;
 }
 
-static enum status open_model(struct evaluate_subject *e, const char *weights, bool values,
-                              struct err *err)
+static enum status build(const struct evaluate_subject *e, struct evaluate_model *model,
+                         const struct tensor_source *source, bool values, struct err *err)
 {
-    struct tensor_source source;
-    if (!weights)
-        return err_at(err, E_INVALID, "/model", "There is no model to %s: give its weights.",
-                      e->task);
-    enum status status = model_file_open(weights, &source, &e->info, err);
+    if (!model->info.classes)
+        return no_classifier(e, err);
+    enum status status = model_info_is_text(&model->info) ? build_text(model, source)
+                                                          : build_pictures(e, model, err);
     if (status != OK)
         return status;
-    status = build(e, &source, values, err);
+    return values ? model_file_load(source, model->graph, NULL, err)
+                  : check_shapes(model, source, err);
+}
+
+static enum status open_model(const struct evaluate_subject *e, struct evaluate_model *model,
+                              const char *weights, bool values, struct err *err)
+{
+    struct tensor_source source;
+    enum status status = model_file_open(weights, &source, &model->info, err);
+    if (status != OK)
+        return status;
+    status = build(e, model, &source, values, err);
     tensor_source_close(&source);
     return status;
 }
 
+static void close_model(struct evaluate_model *model)
+{
+    text_evaluate_close(&model->text);
+    graph_free(model->graph);
+    model_info_deinit(&model->info);
+    mem_free(model->places);
+}
+
+/* --- An ensemble ------------------------------------------------------------------------------ */
+
+/* The first model's classes among those of another one. */
+static enum status match_classes(const struct evaluate_model *first, struct evaluate_model *model,
+                                 struct err *err)
+{
+    bool text = model_info_is_text(&model->info);
+    bool several = model_info_is_multilabel(&model->info);
+    if (text != model_info_is_text(&first->info))
+        return err_set(err, E_INVALID, "It is for %s, and %.80s for %s.",
+                       text ? "texts" : "pictures", first->name, text ? "pictures" : "texts");
+    if (several != model_info_is_multilabel(&first->info))
+        return err_set(err, E_INVALID, "It gives %s, and %.80s %s.",
+                       several ? "any number of labels" : "one class", first->name,
+                       several ? "one class" : "any number of labels");
+    model->places = mem_alloc(json_len(first->info.classes) * sizeof *model->places);
+    return evaluate_places(first->info.classes, model->info.classes, first->name, model->places,
+                           err);
+}
+
+static enum status open_other(struct evaluate_subject *e, size_t k, const char *weights,
+                              bool values, struct err *err)
+{
+    struct evaluate_model *model = &e->models[e->n_models++];
+    enum status status = open_model(e, model, weights, values, err);
+    if (status == OK)
+        status = match_classes(&e->models[0], model, err);
+    if (status == OK)
+        return OK;
+    err_prefix(err, "The model %.80s cannot be part of the ensemble: ", model->name);
+    snprintf(err->pointer, sizeof err->pointer, "/ensemble/%zu", k);
+    return status;
+}
+
+static enum status open_models(struct evaluate_subject *e, const struct trainer_options *options,
+                               bool values, struct err *err)
+{
+    const struct json *names = json_get(options->spec, "ensemble");
+    size_t k = 0, n = json_len(options->ensemble);
+    if (!options->weights)
+        return err_at(err, E_INVALID, "/model", "There is no model to %s: give its weights.",
+                      e->task);
+    e->models = mem_alloc((1 + n) * sizeof *e->models);
+    e->models[0].name = json_string(options->spec, "model", "the first one");
+    e->n_models = 1;
+    enum status status = open_model(e, &e->models[0], options->weights, values, err);
+    json_each(path, options->ensemble)
+    {
+        if (status != OK)
+            break;
+        const char *file = json_as_string(path, "");
+        e->models[1 + k].name = json_as_string(json_at(names, k), file);
+        status = open_other(e, k, file, values, err);
+        k++;
+    }
+    return status;
+}
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
 static enum status open_data(struct evaluate_subject *e, const struct trainer_options *options,
                              struct err *err)
 {
+    const struct model_info *info = &e->models[0].info;
     bool predicts = strcmp(e->task, "predict") == 0;
     enum status status = pack_open(options->pack, options->index, &e->pack, err);
     if (status == OK)
-        status = pack_want_text(e->pack, model_info_is_text(&e->info), err);
+        status = pack_want_text(e->pack, model_info_is_text(info), err);
     if (status != OK)
         return status;
     e->label_map = mem_alloc((size_t)pack_n_classes(e->pack) * sizeof *e->label_map);
-    status = evaluate_match(e->pack, e->info.classes, !predicts, e->label_map, &e->warnings, err);
+    status = evaluate_match(e->pack, info->classes, !predicts, e->label_map, &e->warnings, err);
     if (status == OK)
         status = evaluate_items(e->pack, options->spec, predicts, &e->items, &e->n_items, err);
+    return status;
+}
+
+static enum status read_texts(struct evaluate_subject *e, const struct trainer_options *options,
+                              struct err *err)
+{
+    struct text_corpus_work work = {options->go_on, options->context};
+    enum status status = OK;
+    for (int k = 0; status == OK && k < e->n_models; k++) {
+        struct evaluate_model *model = &e->models[k];
+        char *words = mem_printf("%s/words-%d.tokens", options->folder, k + 1);
+        status = text_evaluate_open(&model->text, &model->info, e->pack, e->items, e->n_items,
+                                    e->batch, words, &work, err);
+        mem_free(words);
+    }
     return status;
 }
 
@@ -102,20 +192,15 @@ enum status evaluate_open(struct evaluate_subject *subject, const struct trainer
 {
     *subject = (struct evaluate_subject){.task = json_string(options->spec, "task", "evaluate"),
                                          .views = (int)json_integer(options->spec, "tta", 0)};
-    enum status status = open_model(subject, options->weights, values, err);
+    enum status status = open_models(subject, options, values, err);
     if (status == OK)
         status = open_data(subject, options, err);
-    if (status != OK) {
-        evaluate_close(subject);
-        return status;
+    if (status == OK) {
+        int64_t batch = json_integer(options->spec, "batch_size", DEFAULT_BATCH);
+        subject->batch = batch < subject->n_items ? batch : subject->n_items;
     }
-    int64_t batch = json_integer(options->spec, "batch_size", DEFAULT_BATCH);
-    subject->batch = batch < subject->n_items ? batch : subject->n_items;
-    if (!values || !model_info_is_text(&subject->info))
-        return OK;
-    struct text_corpus_work work = {options->go_on, options->context};
-    status = text_evaluate_open(&subject->text, &subject->info, subject->pack, subject->items,
-                                subject->n_items, subject->batch, options->folder, &work, err);
+    if (status == OK && values && model_info_is_text(&subject->models[0].info))
+        status = read_texts(subject, options, err);
     if (status != OK)
         evaluate_close(subject);
     return status;
@@ -123,9 +208,9 @@ enum status evaluate_open(struct evaluate_subject *subject, const struct trainer
 
 void evaluate_close(struct evaluate_subject *subject)
 {
-    text_evaluate_close(&subject->text);
-    graph_free(subject->graph);
-    model_info_deinit(&subject->info);
+    for (int k = 0; k < subject->n_models; k++)
+        close_model(&subject->models[k]);
+    mem_free(subject->models);
     pack_close(subject->pack);
     mem_free(subject->items);
     mem_free(subject->label_map);
@@ -133,23 +218,25 @@ void evaluate_close(struct evaluate_subject *subject)
 }
 
 /* Of the longest text there is, or that may be. */
-static struct text_chunks_options chunks_of(const struct evaluate_subject *subject)
+static struct text_chunks_options chunks_of(const struct evaluate_subject *subject,
+                                            const struct evaluate_model *model)
 {
-    return subject->text.corpus
-               ? subject->text.pass.chunks
-               : text_evaluate_chunks(&subject->info, subject->batch, subject->info.text.max_len);
+    return model->text.corpus
+               ? model->text.pass.chunks
+               : text_evaluate_chunks(&model->info, subject->batch, model->info.text.max_len);
 }
 
-struct plan_options evaluate_plan_options(const struct evaluate_subject *subject)
+struct plan_options evaluate_plan_options(const struct evaluate_subject *subject,
+                                          const struct evaluate_model *model)
 {
-    if (model_info_is_text(&subject->info)) {
-        struct text_chunks_options chunks = chunks_of(subject);
-        return text_chunks_encoder(&chunks, subject->graph);
+    if (model_info_is_text(&model->info)) {
+        struct text_chunks_options chunks = chunks_of(subject, model);
+        return text_chunks_encoder(&chunks, model->graph);
     }
     return (struct plan_options){.mode = PLAN_INFER,
                                  .batch = subject->batch,
-                                 .height = subject->info.image_size,
-                                 .width = subject->info.image_size};
+                                 .height = model->info.image_size,
+                                 .width = model->info.image_size};
 }
 
 int64_t evaluate_steps(const struct evaluate_subject *subject)
@@ -160,7 +247,7 @@ int64_t evaluate_steps(const struct evaluate_subject *subject)
 
 /* --- What is said before ---------------------------------------------------------------------- */
 
-static void set_group_name(struct json *group, const struct evaluate_subject *e, int g)
+static void set_group_name(struct json *group, const struct evaluate_model *e, int g)
 {
     char name[24];
     struct awd_lstm_options network = awd_lstm_defaults(AWD_LSTM_CLASSIFIER, 0);
@@ -172,7 +259,7 @@ static void set_group_name(struct json *group, const struct evaluate_subject *e,
     json_set_string(group, "name", name);
 }
 
-static void add_groups(struct json *stage, const struct evaluate_subject *e)
+static void add_groups(struct json *stage, const struct evaluate_model *e)
 {
     struct json *groups = json_set_array(stage, "groups");
     for (int g = 0; g < e->graph->n_groups; g++) {
@@ -190,7 +277,7 @@ static void add_groups(struct json *stage, const struct evaluate_subject *e)
     }
 }
 
-/* As outline.h has them; no rates, so no rows. */
+/* As outline.h has them; no rates, so no rows. Of an ensemble the first model's. */
 static void add_stage(struct json *stages, const struct evaluate_subject *e)
 {
     struct json *stage = json_add_object(stages);
@@ -199,10 +286,10 @@ static void add_stage(struct json *stages, const struct evaluate_subject *e)
     json_set_integer(stage, "steps", evaluate_steps(e));
     json_set_integer(stage, "steps_per_epoch", evaluate_steps(e));
     json_set_integer(stage, "batch_size", e->batch);
-    json_set_integer(stage, "size", e->info.image_size);
+    json_set_integer(stage, "size", e->models[0].info.image_size);
     json_set_integer(stage, "n_train", 0);
     json_set_integer(stage, "n_valid", e->n_items);
-    add_groups(stage, e);
+    add_groups(stage, &e->models[0]);
     json_set_array(stage, "step");
     json_set_array(stage, "learning_rates");
     json_set_array(stage, "momentum");
@@ -232,16 +319,34 @@ static enum status check_limit(const struct evaluate_subject *e, const struct fo
                   (double)limit / MIB);
 }
 
+static enum status measure_model(const struct evaluate_subject *e,
+                                 const struct evaluate_model *model, int threads,
+                                 struct footprint_pass *pass, struct err *err)
+{
+    struct plan_options plan = evaluate_plan_options(e, model), head;
+    bool text = model_info_is_text(&model->info);
+    if (text) {
+        struct text_chunks_options chunks = chunks_of(e, model);
+        head = text_chunks_head(&chunks, model->graph);
+    }
+    return footprint_of_pass(model->graph, &plan, text ? &head : NULL, threads, pass, err);
+}
+
+/* All models are there at once. */
 static enum status measure(const struct evaluate_subject *e, int threads,
                            struct footprint_pass *pass, struct err *err)
 {
-    struct plan_options plan = evaluate_plan_options(e), head;
-    bool text = model_info_is_text(&e->info);
-    if (text) {
-        struct text_chunks_options chunks = chunks_of(e);
-        head = text_chunks_head(&chunks, e->graph);
+    enum status status = OK;
+    *pass = (struct footprint_pass){.peak_memory_bytes = FOOTPRINT_BASE};
+    for (int k = 0; status == OK && k < e->n_models; k++) {
+        struct footprint_pass own;
+        status = measure_model(e, &e->models[k], threads, &own, err);
+        if (status != OK)
+            break;
+        pass->peak_memory_bytes += own.peak_memory_bytes - FOOTPRINT_BASE;
+        pass->flops_per_step += own.flops_per_step;
     }
-    return footprint_of_pass(e->graph, &plan, text ? &head : NULL, threads, pass, err);
+    return status;
 }
 
 enum status evaluate_plan(const struct trainer_options *options, int64_t memory_limit,

@@ -7,7 +7,6 @@
 #include "engine/train/stage_plans.h"
 
 #define MIB            (1024.0 * 1024)
-#define FOOTPRINT_BASE (24 * MIB)
 #define DECODER_BYTES  (4 * MIB) /* of each loader thread: an encoded picture and a decoded one */
 #define SMALLEST_BATCH 2
 
@@ -174,7 +173,8 @@ enum status footprint_of(const struct recipe *recipe, int64_t classes, int threa
         peak = bytes > peak ? bytes : peak;
         footprint->flops_per_step[i] = stage_flops(recipe, stage, &plans, &cost);
     }
-    footprint->peak_memory_bytes = (int64_t)(FOOTPRINT_BASE + peak + copies_bytes(recipe, graph));
+    footprint->peak_memory_bytes =
+        (int64_t)((double)FOOTPRINT_BASE + peak + copies_bytes(recipe, graph));
     graph_free(graph);
     return status;
 }
@@ -192,7 +192,7 @@ enum status footprint_of_pass(struct graph *graph, const struct plan_options *pl
     if (status == OK && head)
         status = add_plan(graph, *head, &bytes, &head_flops, err);
     pass->flops_per_step = flops + head_flops;
-    pass->peak_memory_bytes = (int64_t)(FOOTPRINT_BASE + bytes);
+    pass->peak_memory_bytes = (int64_t)((double)FOOTPRINT_BASE + bytes);
     return status;
 }
 

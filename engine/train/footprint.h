@@ -15,6 +15,8 @@
 #include "engine/core/plan.h"
 #include "engine/train/recipe.h"
 
+#define FOOTPRINT_BASE (24 << 20)
+
 struct footprint {
     int64_t peak_memory_bytes;
     double flops_per_step[RECIPE_MAX_STAGES]; /* validation and the filling of a cache are spread

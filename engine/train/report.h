@@ -32,6 +32,7 @@ struct run_report_options {
     const char *split;          /* which items: "valid", "test", "train", "all" */
     const struct pack *pack;    /* paths, labels as the data set names them, the sizes of splits */
     const struct split *parts;  /* sizes of what trained and validated; NULL: the pack's own */
+    const struct json *models;  /* array of names: those that were averaged; NULL: it is one */
     const struct json *classes; /* array of names in the order of the logits */
     const int32_t *label_map;   /* (the pack's classes) each one's place in `classes`, -1: the model
                                    does not know it; NULL: they are the same */

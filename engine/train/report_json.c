@@ -115,6 +115,16 @@ static void set_split(struct json *json, const char *name, const struct view *vi
     json_set_string(json, name, view->report->options.split);
 }
 
+static bool is_of_several(const struct view *view)
+{
+    return view->report->options.models != NULL;
+}
+
+static void set_models(struct json *json, const char *name, const struct view *view)
+{
+    json_set(json, name, json_copy(view->report->options.models));
+}
+
 static void set_classes(struct json *json, const char *name, const struct view *view)
 {
     json_set(json, name, json_copy(view->report->options.classes));
@@ -287,6 +297,7 @@ static const struct member {
     {"task", .set = set_task},
     {"split", .set = set_split},
     {"tta", .set = set_tta},
+    {"models", .set = set_models, .has = is_of_several},
     {"classes", .set = set_classes},
     {"splits", .set = set_splits},
     {"loss", .number = loss},

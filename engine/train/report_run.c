@@ -275,7 +275,7 @@ static enum status run_final(const struct report_run *report, const struct split
         .tta = run->recipe.tta,
     };
     struct text_pass text;
-    struct model_pass pass = pass_of(report, last_stage(&run->recipe), split, &text);
+    struct report_model model = {.pass = pass_of(report, last_stage(&run->recipe), split, &text)};
     struct warnings before, warnings;
     struct run_report_scores scores;
     report_run_warnings(run, &before);
@@ -283,7 +283,8 @@ static enum status run_final(const struct report_run *report, const struct split
     struct json *curve = read_curve(report, &before);
     struct json *baseline = run->text ? make_baseline(report, split) : NULL;
     options.baseline = baseline;
-    enum status status = report_pass_run(&pass, &options, curve, &before, &warnings, &scores, err);
+    enum status status =
+        report_pass_run(&model, 1, &options, curve, &before, &warnings, &scores, err);
     for (int i = known; status == OK && i < warnings.n; i++)
         events_warning(report->events, warnings.list[i].code, warnings.list[i].detail);
     for (size_t i = 0; status == OK && i < ARRAY_LEN(files); i++)

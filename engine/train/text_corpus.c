@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "engine/text/corpus.h"
 
-#define FILE_NAME "words.tokens"
-
 struct text_corpus {
     uint32_t *items; /* owned; ascending */
     uint32_t n;
@@ -40,19 +38,16 @@ enum status text_corpus_count(const struct pack *pack, const uint32_t *items, ui
 }
 
 static enum status open_corpus(struct text_corpus *corpus, const struct pack *pack,
-                               const struct vocab *vocab, const char *folder,
+                               const struct vocab *vocab, const char *path,
                                const struct text_corpus_work *work, struct err *err)
 {
     struct corpus_items wanted = {pack, corpus->items, corpus->n};
     struct corpus_watch watching = watch_of(work);
-    char *path = mem_printf("%s/" FILE_NAME, folder);
-    enum status status = corpus_open(&wanted, vocab, path, &watching, &corpus->corpus, err);
-    mem_free(path);
-    return status;
+    return corpus_open(&wanted, vocab, path, &watching, &corpus->corpus, err);
 }
 
 enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uint32_t n,
-                             const struct vocab *vocab, const char *folder,
+                             const struct vocab *vocab, const char *path,
                              const struct text_corpus_work *work, struct text_corpus **out,
                              struct err *err)
 {
@@ -63,7 +58,7 @@ enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uin
     *corpus = (struct text_corpus){.items = copy, .n = n};
     if (status == OK && n > 0) {
         memcpy(corpus->items, items, n * sizeof *items);
-        status = open_corpus(corpus, pack, vocab, folder, work, err);
+        status = open_corpus(corpus, pack, vocab, path, work, err);
     }
     if (status == OK)
         *out = corpus;

@@ -23,10 +23,12 @@ enum status text_corpus_count(const struct pack *pack, const uint32_t *items, ui
 
 struct text_corpus; /* owns a mapped file of words (engine/text/corpus.h) and the list of items */
 
-/* All words of the items, which ascend, in a file of `folder`: one that is there already and was
- * made of the same is taken as it is. */
+#define TEXT_CORPUS_FILE "words.tokens" /* of a training run, in its folder */
+
+/* All words of the items, which ascend, in the file `path`: one that is there already and was made
+ * of the same is taken as it is. */
 enum status text_corpus_open(const struct pack *pack, const uint32_t *items, uint32_t n,
-                             const struct vocab *vocab, const char *folder,
+                             const struct vocab *vocab, const char *path,
                              const struct text_corpus_work *work, struct text_corpus **corpus,
                              struct err *err);
 void text_corpus_close(struct text_corpus *corpus); /* NULL is fine */

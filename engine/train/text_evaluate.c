@@ -25,19 +25,19 @@ static enum status model_vocab(const struct model_info *info, struct vocab **voc
 
 enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,
                                const struct pack *pack, const uint32_t *items, uint32_t n,
-                               int64_t batch, const char *folder,
+                               int64_t batch, const char *words,
                                const struct text_corpus_work *work, struct err *err)
 {
     *text = (struct text_evaluate){0};
     enum status status = model_vocab(info, &text->vocab, err);
     if (status == OK)
-        status = text_corpus_open(pack, items, n, text->vocab, folder, work, &text->corpus, err);
+        status = text_corpus_open(pack, items, n, text->vocab, words, work, &text->corpus, err);
     if (status != OK)
         return status;
     int64_t longest = 1;
     for (uint32_t i = 0; i < n; i++) {
-        int64_t words = text_corpus_words(text->corpus, i);
-        longest = words > longest ? words : longest;
+        int64_t own = text_corpus_words(text->corpus, i);
+        longest = own > longest ? own : longest;
     }
     text->pass = (struct text_pass){text->corpus, text_evaluate_chunks(info, batch, longest)};
     return OK;

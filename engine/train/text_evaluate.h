@@ -13,11 +13,11 @@ struct text_evaluate {
     struct text_pass pass;      /* of that corpus */
 };
 
-/* Reads the items, which ascend, into a file of `folder`; batches have so many rows at most.
+/* Reads the items, which ascend, into the file `words`; batches have so many rows at most.
  * E_CANCELLED when `work` says so. */
 enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,
                                const struct pack *pack, const uint32_t *items, uint32_t n,
-                               int64_t batch, const char *folder,
+                               int64_t batch, const char *words,
                                const struct text_corpus_work *work, struct err *err);
 void text_evaluate_close(struct text_evaluate *text); /* zeroed is fine */
 

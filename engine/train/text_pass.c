@@ -3,48 +3,66 @@
 #include "base/mem.h"
 #include "engine/train/text_batches.h"
 
-static enum status open_both(const struct model_pass *pass, struct text_batches **batches,
-                             struct text_chunks **chunks, struct err *err)
+struct text_stream {
+    const struct text_corpus *corpus; /* borrowed */
+    struct text_batches *batches;     /* owned */
+    struct text_chunks *chunks;       /* owned */
+    uint32_t *documents;              /* owned; (batch) of the present one */
+};
+
+static enum status open_both(struct text_stream *stream, const struct model_pass *pass,
+                             struct err *err)
 {
     struct text_batches_options options = {.pack = pass->pack,
                                            .corpus = pass->text->corpus,
                                            .items = pass->items,
                                            .n_items = pass->n_items,
                                            .batch = pass->batch};
-    enum status status = text_batches_open(&options, batches, err);
+    enum status status = text_batches_open(&options, &stream->batches, err);
     struct text_chunks_options infer = pass->text->chunks;
     infer.mode = PLAN_INFER;
     infer.batch = pass->batch;
-    return status == OK ? text_chunks_new(pass->graph, &infer, chunks, err) : status;
+    return status == OK ? text_chunks_new(pass->graph, &infer, &stream->chunks, err) : status;
 }
 
-enum status text_pass_run(const struct model_pass *pass,
-                          enum status (*take)(void *taker, const struct batch *batch,
-                                              const float *logits, struct err *err),
-                          void *taker, struct err *err)
+enum status text_stream_open(const struct model_pass *pass, struct text_stream **out,
+                             int64_t *total, struct err *err)
 {
-    struct text_batches *batches = NULL;
-    struct text_chunks *chunks = NULL;
-    struct batch batch = {0};
-    uint32_t *documents = mem_alloc((size_t)pass->batch * sizeof *documents);
-    int64_t done = 0, total = (pass->n_items + pass->batch - 1) / pass->batch;
-    enum status status = open_both(pass, &batches, &chunks, err);
-    if (status == OK)
-        text_batches_begin(batches, 0, 0, 0);
-    while (status == OK) {
-        text_batches_next(batches, &batch);
-        if (batch.count == 0)
-            break;
-        for (int i = 0; i < batch.count; i++)
-            documents[i] = text_corpus_find(pass->text->corpus, batch.items[i]);
-        status = text_chunks_forward(chunks, pass->text->corpus, documents, batch.count, 0, 0, err);
-        if (status == OK)
-            status = take(taker, &batch, text_chunks_logits(chunks), err);
-        if (status == OK && pass->go_on && !pass->go_on(pass->context, ++done, total))
-            status = err_set(err, E_CANCELLED, "The pass over the items was told to stop.");
+    struct text_stream *stream = mem_alloc(sizeof *stream);
+    *stream = (struct text_stream){.corpus = pass->text->corpus,
+                                   .documents =
+                                       mem_alloc((size_t)pass->batch * sizeof *stream->documents)};
+    enum status status = open_both(stream, pass, err);
+    if (status != OK) {
+        text_stream_close(stream);
+        return status;
     }
-    text_chunks_free(chunks);
-    text_batches_close(batches);
-    mem_free(documents);
+    text_batches_begin(stream->batches, 0, 0, 0);
+    *total = (pass->n_items + pass->batch - 1) / pass->batch;
+    *out = stream;
+    return OK;
+}
+
+void text_stream_close(struct text_stream *stream)
+{
+    if (!stream)
+        return;
+    text_chunks_free(stream->chunks);
+    text_batches_close(stream->batches);
+    mem_free(stream->documents);
+    mem_free(stream);
+}
+
+enum status text_stream_next(struct text_stream *stream, struct batch *batch, const float **logits,
+                             struct err *err)
+{
+    text_batches_next(stream->batches, batch);
+    if (batch->count == 0)
+        return OK;
+    for (int i = 0; i < batch->count; i++)
+        stream->documents[i] = text_corpus_find(stream->corpus, batch->items[i]);
+    enum status status = text_chunks_forward(stream->chunks, stream->corpus, stream->documents,
+                                             batch->count, 0, 0, err);
+    *logits = text_chunks_logits(stream->chunks);
     return status;
 }

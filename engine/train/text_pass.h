@@ -11,10 +11,13 @@ struct text_pass {
     struct text_chunks_options chunks;
 };
 
-/* As model_pass_run, which calls it where pass->text is set. Batches come by length. */
-enum status text_pass_run(const struct model_pass *pass,
-                          enum status (*take)(void *taker, const struct batch *batch,
-                                              const float *logits, struct err *err),
-                          void *taker, struct err *err);
+/* As model_stream, which is one where pass->text is set. Batches come by length: a text has as many
+ * words in every vocabulary. *total: of them. */
+struct text_stream;
+enum status text_stream_open(const struct model_pass *pass, struct text_stream **stream,
+                             int64_t *total, struct err *err);
+void text_stream_close(struct text_stream *stream); /* NULL is fine */
+enum status text_stream_next(struct text_stream *stream, struct batch *batch, const float **logits,
+                             struct err *err);
 
 #endif

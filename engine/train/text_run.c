@@ -182,8 +182,10 @@ static enum status open_words(struct text_run *text, const struct text_run_optio
         uint32_t n, *all = all_items(text, &items, &n);
         thin(text->pack, options->most_bytes, all, &n);
         struct text_corpus_work work = {options->go_on, options->context};
-        status = text_corpus_open(text->pack, all, n, text->vocab, options->folder, &work,
-                                  &text->corpus, err);
+        char *words = mem_printf("%s/" TEXT_CORPUS_FILE, options->folder);
+        status =
+            text_corpus_open(text->pack, all, n, text->vocab, words, &work, &text->corpus, err);
+        mem_free(words);
         if (status == OK)
             text->words_a_byte = words_a_byte(text, all, n);
         mem_free(all);

@@ -26,10 +26,11 @@ struct trainer_hooks {
 struct trainer_options {
     const struct json *spec; /* resolved; all borrowed */
     const char *pack, *index;
-    const char *weights; /* model file to start from; NULL: random weights */
-    const char *folder;  /* checkpoints go here, and are resumed from here */
-    int threads;         /* of the kernels; 0: as many as there are processors */
-    int loader_threads;  /* that decode pictures, whatever the result; 0: as many as `threads` */
+    const char *weights;         /* model file to start from; NULL: random weights */
+    const struct json *ensemble; /* evaluations: files of the models beside it; NULL: none */
+    const char *folder;          /* checkpoints go here, and are resumed from here */
+    int threads;                 /* of the kernels; 0: as many as there are processors */
+    int loader_threads; /* that decode pictures, whatever the result; 0: as many as `threads` */
     /* Asked while texts are read, before the run has started; false stops it. NULL: nobody. */
     bool (*go_on)(void *context, int64_t done, int64_t all);
     void *context;

@@ -225,7 +225,8 @@ static enum status plan_evaluation(const struct json *document, const struct jso
     struct trainer_options options = {.spec = spec,
                                       .pack = json_string(document, "pack", NULL),
                                       .index = json_string(document, "index", NULL),
-                                      .weights = json_string(document, "weights", NULL)};
+                                      .weights = json_string(document, "weights", NULL),
+                                      .ensemble = json_get(document, "ensemble")};
     enum status status = document_threads(document, spec, &options.threads, err);
     options.threads = options.threads > 0 ? options.threads : omp_get_num_procs();
     omp_set_num_threads(options.threads);
@@ -269,6 +270,8 @@ static const struct verb_flag flags[] = {
     {"--pack", "pack", FLAG_INPUT, "FILE", "the data set's pack", true},
     {"--index", "index", FLAG_INPUT, "FILE", "and its index", true},
     {"--weights", "weights", FLAG_INPUT, "FILE", "weights to start from", false},
+    {"--ensemble", "ensemble", FLAG_INPUTS, "FILE",
+     "of an evaluation: a model that is averaged with --weights", false},
     {"--out", "out", FLAG_OUTPUT, "FOLDER", "for result.json", true},
     {"--threads", "threads", FLAG_INTEGER, "N", "that the run would have (all cores)", false},
     {"--memory-limit", "memory_limit", FLAG_INTEGER, "BYTES", "that the run must fit", false},

@@ -36,6 +36,7 @@ void predict_set_classes(struct json *header, const float *probabilities, int64_
 {
     int64_t indices[MAX_TOP_K];
     predict_top_k(probabilities, classes, top_k, indices);
+    json_set_integer(header, "classes", classes);
     struct json *list = json_set_array(header, "predictions");
     size_t room = MAX_LABELS;
     for (int64_t k = 0; k < top_k; k++) {

@@ -51,6 +51,7 @@ static enum status run(struct report *report, const struct json *document, struc
         .pack = json_string(document, "pack", NULL),
         .index = json_string(document, "index", NULL),
         .weights = json_string(document, "weights", NULL),
+        .ensemble = json_get(document, "ensemble"),
         .folder = json_string(document, "out", NULL),
         .threads = threads,
         .go_on = go_on,
@@ -76,6 +77,8 @@ static const struct verb_flag flags[] = {
     {"--pack", "pack", FLAG_INPUT, "FILE", "the data set's pack", true},
     {"--index", "index", FLAG_INPUT, "FILE", "and its index", true},
     {"--weights", "weights", FLAG_INPUT, "FILE", "weights to start from", false},
+    {"--ensemble", "ensemble", FLAG_INPUTS, "FILE",
+     "of an evaluation: a model that is averaged with --weights", false},
     {"--out", "out", FLAG_OUTPUT, "FOLDER", "for checkpoints; goes on from what is there", true},
     {"--threads", "threads", FLAG_INTEGER, "N", "of the kernels and the loader (all cores)", false},
 };

@@ -153,3 +153,36 @@ def test_the_rate_finder_leaves_its_curve(real_server, dataset):
                                  lr_find={"steps": 20}))
     curve = real_server.get(f"/v1/jobs/{done['id']}/lr_find").json()
     assert len(curve["learning_rates"]) == len(curve["losses"]) and "suggestions" in curve
+
+
+# --- several models -------------------------------------------------------------------------------
+
+def test_models_of_pictures_are_averaged_too(real_server, dataset, job):
+    other = run(real_server, spec(dataset, seed=8, image={"size": 48}))
+    ids = [job["result_model"], other["result_model"]]
+    body = {"dataset": dataset, "task": "evaluate"}
+    tables = []
+    for more in ({"model": ids[0]}, {"model": ids[1]}, {"model": ids[0], "ensemble": [ids[1]]}):
+        done = run(real_server, {**body, **more})
+        text = real_server.get(f"/v1/jobs/{done['id']}/predictions").text
+        tables.append({row["path"]: row for row in csv.DictReader(io.StringIO(text))})
+    assert len(tables[2]) == CLASSES * VALID
+    columns = [name for name in next(iter(tables[2].values()))
+               if name not in ("path", "label", "predicted")]
+    assert len(columns) == CLASSES
+    for path, row in tables[2].items():
+        for name in columns:
+            mean = (float(tables[0][path][name]) + float(tables[1][path][name])) / 2
+            assert float(row[name]) == pytest.approx(mean, abs=1e-6)
+    item, = real_server.get(f"/v1/datasets/{dataset}/items?limit=1").json()["data"]
+    picture = real_server.get(f"/v1/datasets/{dataset}/items/{item['item']}/content").content
+    answers = []
+    for model, query in ((ids[0], {}), (ids[1], {}), (ids[0], {"ensemble": ids[1]})):
+        reply = real_server.request("POST", f"/v1/models/{model}/predict", data=picture,
+                                    params=query, headers={"Content-Type": "image/jpeg"})
+        assert reply.status_code == 200, reply.text
+        answers.append({entry["label"]: entry["probability"]
+                        for entry in reply.json()["predictions"][0]["probabilities"]})
+    for label, probability in answers[2].items():
+        mean = (answers[0][label] + answers[1][label]) / 2
+        assert probability == pytest.approx(mean, abs=1e-6)

@@ -297,6 +297,108 @@ def test_predict_says_what_the_report_says(real_server, job):
         assert answer["probability"] == pytest.approx(row["probability"], abs=1e-4)
 
 
+# --- forward and backward, averaged ---------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def backward(real_server, dataset):
+    """A small language model that reads from the end, and a classifier on it."""
+    return finish(real_server, real_server.post("/v1/jobs", json=spec(
+        dataset, text={**SIZES, "backwards": True, "min_freq": 3}, epochs=2, lm_epochs=1)))
+
+
+def probabilities(answers):
+    return [{entry["label"]: entry["probability"] for entry in answer["probabilities"]}
+            for answer in answers]
+
+
+def ask(server, model, texts, **query):
+    return server.request("POST", f"/v1/models/{model}/predict", json={"texts": texts},
+                          params=query)
+
+
+def test_an_ensemble_answers_the_mean_of_its_models(real_server, job, backward):
+    draw = random.Random(4)
+    texts = [sentence(topic, draw) + " " + sentence("weather", draw)
+             for topic in list(TOPICS) * 4]
+    ids = [job["result_model"], backward["result_model"]]
+    assert real_server.get(f"/v1/models/{ids[1]}").json()["text"]["backwards"] is True
+    alone = [probabilities(ask(real_server, model, texts).json()["predictions"]) for model in ids]
+    reply = ask(real_server, ids[0], texts, ensemble=ids[1])
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["model"] == ids[0] and reply.json()["models"] == ids
+    both = probabilities(reply.json()["predictions"])
+    apart = 0
+    for one, two, mean in zip(*alone, both):
+        assert set(one) == set(two) == set(mean)
+        for label in mean:
+            assert mean[label] == pytest.approx((one[label] + two[label]) / 2, abs=1e-6)
+            apart += abs(one[label] - two[label])
+    assert apart > 0.01
+    named = [answer["label"] for answer in reply.json()["predictions"]]
+    assert named == [max(mean, key=mean.get) for mean in both]
+    name = real_server.get(f"/v1/models/{ids[1]}").json()["name"]
+    first, = ask(real_server, ids[0], texts[:1], ensemble=name, top_k=1).json()["predictions"]
+    assert len(first["probabilities"]) == 1
+    assert first["probability"] == pytest.approx(max(both[0].values()), abs=1e-6)
+
+
+def rows_of(server, job):
+    text = server.get(f"/v1/jobs/{job['id']}/predictions").text
+    return {row["path"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_a_job_evaluates_an_ensemble(real_server, dataset, job, backward):
+    ids = [job["result_model"], backward["result_model"]]
+    body = {"dataset": dataset, "task": "evaluate", "split": "all", "threads": 1}
+    alone = [rows_of(real_server, finish(real_server, real_server.post("/v1/jobs", json={
+        **body, "model": model}))) for model in ids]
+    name = real_server.get(f"/v1/models/{ids[1]}").json()["name"]
+    both = finish(real_server, real_server.post("/v1/jobs", json={
+        **body, "model": ids[0], "ensemble": [name]}))
+    assert both["spec"]["ensemble"] == ids[1:]
+    report = real_server.get(f"/v1/jobs/{both['id']}/report").json()
+    assert report["models"] == ids and report["n"] == 120
+    mean = rows_of(real_server, both)
+    assert set(mean) == set(alone[0]) and len(mean) == 120
+    column = next(key for key in next(iter(mean.values())) if "weather" in key)
+    for path, row in mean.items():
+        expected = sum(float(one[path][column]) for one in alone) / 2
+        assert float(row[column]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def other_classes(real_server):
+    rows = "text,label\n" + "".join(f"the {word} number {i},{word}\n" for i in range(30)
+                                     for word in ("one", "two"))
+    made = real_server.wait_dataset(real_server.post("/v1/datasets?name=numbers.csv",
+                                                     rows.encode()).json()["id"])
+    small = {**SIZES, "min_freq": 1}
+    return finish(real_server, real_server.post("/v1/jobs", json={
+        "dataset": made["id"], "model": None, "text": small, "threads": 1, "batch_size": 8,
+        "epochs": 1, "freeze_epochs": 0, "lm_epochs": 1}))
+
+
+def test_what_is_no_ensemble_is_refused(real_server, dataset, job, backward, other_classes):
+    mine, other = job["result_model"], other_classes["result_model"]
+    language_model = real_server.get(f"/v1/models/{mine}").json()["lineage"][-1]
+    for ensemble, said in [(other, "only"), ("no-such-model", "no-such-model"), (mine, "twice"),
+                           (f"{backward['result_model']},{backward['result_model']}", "twice"),
+                           ("", "commas"), (language_model, "language model")]:
+        told = problem(ask(real_server, mine, ["a dog eats"], ensemble=ensemble), 422)
+        assert said in told["detail"], told
+    body = {"dataset": dataset, "task": "evaluate", "model": mine, "threads": 1}
+    for ensemble, said, at in [([other], "lacks \"animals\", \"weather\"", "/ensemble/0"),
+                               ([backward["result_model"], "no-such-model"], "no-such-model",
+                                "/ensemble/1"),
+                               ([mine], "twice", "/ensemble/0"),
+                               (["resnet18"], "resnet18", "/ensemble/0"),
+                               (["thaw-small"], "models of one kind", "/ensemble/0"),
+                               ([language_model], "no classifier", "/ensemble/0")]:
+        told = problem(real_server.post("/v1/jobs", json={**body, "ensemble": ensemble}), 422)
+        assert said in told["detail"] and told["errors"][0]["pointer"] == at, told
+    problem(real_server.post("/v1/jobs", json={**spec(dataset), "ensemble": [mine]}), 422)
+
+
 def test_a_trained_language_model_goes_on_with_a_text(real_server, job):
     model = real_server.get(f"/v1/models/{job['result_model']}").json()
     known, = predict(real_server, model["lineage"][0], text="The old horse sleeps", next=8, seed=2)

@@ -127,8 +127,8 @@ static void every_kind_of_reference_keeps_its_blob(void **state)
 {
     struct fixture *f = *state;
     struct blob pack = put(f, "pack"), index = put(f, "index"), weights = put(f, "weights"),
-                checkpoint = put(f, "checkpoint"), start = put(f, "start");
-    struct blob *all[] = {&pack, &index, &weights, &checkpoint, &start};
+                checkpoint = put(f, "checkpoint"), start = put(f, "start"), other = put(f, "other");
+    struct blob *all[] = {&pack, &index, &weights, &checkpoint, &start, &other};
     const char *dataset = fixture_dataset(f, "x");
     struct dataset_row ready = {.id = dataset,
                                 .status = DATASET_READY,
@@ -143,7 +143,12 @@ static void every_kind_of_reference_keeps_its_blob(void **state)
                               .weights = weights.sha256};
     assert_ok(f, model_insert(f->store, &model, &f->arena, &f->err));
     struct job_row job = {
-        .id = "job_1", .spec = "{}", .dataset = dataset, .model = "m", .weights = start.sha256};
+        .id = "job_1",
+        .spec = "{}",
+        .dataset = dataset,
+        .model = "m",
+        .weights = start.sha256,
+        .ensemble = arena_printf(&f->arena, "[\"%s\",\"%s\"]", weights.sha256, other.sha256)};
     assert_ok(f, job_insert(f->store, &job, &f->err));
     struct checkpoint_row row = {
         .job = "job_1", .slot = "best", .name = "best", .sha256 = checkpoint.sha256};
@@ -153,10 +158,11 @@ static void every_kind_of_reference_keeps_its_blob(void **state)
         age(f, all[i], 3700);
     assert_int_equal(collect(f).removed, 0);
 
-    /* A job that has ended needs its starting weights no more. */
+    /* A job that has ended needs its starting weights no more, nor those of an ensemble. */
     assert_ok(f, job_transition(f->store, "job_1", JOB_QUEUED, JOB_CANCELLED, NULL, &f->err));
-    assert_int_equal(collect(f).removed, 1);
+    assert_int_equal(collect(f).removed, 2);
     assert_false(is_there(f, &start));
+    assert_false(is_there(f, &other));
     assert_ok(f, job_delete(f->store, "job_1", &f->err));
     assert_ok(f, model_delete(f->store, model.id, &f->err));
     assert_ok(f, dataset_delete(f->store, dataset, &f->err));

@@ -297,6 +297,10 @@ static void a_task_has_the_stages_that_it_runs(void **state)
     json_free(spec);
     spec = resolve("'task':'evaluate','split':'test','tta':4");
     assert_null(json_get(spec, "stages"));
+    assert_null(json_get(spec, "ensemble"));
+    json_free(spec);
+    spec = resolve("'task':'predict','ensemble':['mdl_2','mdl_3']");
+    assert_int_equal(json_len(json_get(spec, "ensemble")), 2);
     json_free(spec);
 }
 
@@ -346,6 +350,11 @@ static const struct refusal contradictions[] = {
     {"'feature_cache':{'views':17}", E_INVALID, "/feature_cache/views", "from 1 to 16"},
     {"'label_smoothing':1", E_INVALID, "/label_smoothing", "from 0 to 0.999"},
     {"'tta':0", E_INVALID, "/tta", "from 1 to 16"},
+    {"'ensemble':['mdl_2']", E_INVALID, "/ensemble", "say \"task\": \"evaluate\""},
+    {"'task':'lr_find','ensemble':['mdl_2']", E_INVALID, "/ensemble", "models that were trained"},
+    {"'task':'evaluate','ensemble':['1','2','3','4','5','6','7','8']", E_INVALID, "/ensemble",
+     "has 8 elements: 1 to 7"},
+    {"'task':'evaluate','ensemble':[1]", E_SYNTAX, "/ensemble/0", "text"},
 };
 
 static void what_contradicts_itself_is_refused_in_one_sentence(void **state)

@@ -135,6 +135,7 @@ enum status fixture_run(struct fixture *fixture, const char *spec, const char *w
                                       .pack = fixture->pack,
                                       .index = fixture->index,
                                       .weights = weights,
+                                      .ensemble = fixture->ensemble,
                                       .folder = fixture->out,
                                       .threads = fixture->threads,
                                       .loader_threads = fixture->loader_threads};

@@ -15,7 +15,8 @@ struct fixture {
     int request_at;    /* the poll that answers `request`, from 1; 0 = never */
     enum trainer_request request;
     int threads, loader_threads;
-    struct err err; /* of the last run */
+    const struct json *ensemble; /* files of models that evaluations average, too; or NULL */
+    struct err err;              /* of the last run */
 };
 
 /* Two classes of 32 px pictures that differ in colour, n_items in all. */

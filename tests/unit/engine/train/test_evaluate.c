@@ -23,26 +23,32 @@
 #define ITEMS 30
 #define SIZE  32
 
-/* A model of random weights in FOLDER/model; classes NULL: a body alone. */
-static char *write_model(const struct fixture *fixture, const char *const *classes, int n)
+/* A model of random weights in FOLDER/NAME; classes NULL: a body alone. */
+static char *write_seeded(const struct fixture *fixture, const char *name, uint64_t seed, int size,
+                          const char *const *classes, int n)
 {
     struct err err = {0};
     enum zoo_head head = ZOO_HEAD_V2;
     struct model_info info = model_info_default("thaw-small");
-    info.image_size = SIZE;
+    info.image_size = size;
     snprintf(info.head, sizeof info.head, "%s", n ? zoo_head_name(head) : MODEL_HEAD_NONE);
     info.classes = n ? json_new_array() : NULL;
     for (int i = 0; i < n; i++)
         json_add_string(info.classes, classes[i]);
     struct graph *graph = zoo_build(zoo_find("thaw-small"),
                                     &(struct zoo_options){.head = head, .classes = n ? n : 2});
-    zoo_init(graph, head, 5);
-    char *path = mem_printf("%s/model", fixture->folder);
+    zoo_init(graph, head, seed);
+    char *path = mem_printf("%s/%s", fixture->folder, name);
     if (model_file_write(path, &info, graph, NULL, &err) != OK)
         fail_msg("%s", err.detail);
     graph_free(graph);
     model_info_deinit(&info);
     return path;
+}
+
+static char *write_model(const struct fixture *fixture, const char *const *classes, int n)
+{
+    return write_seeded(fixture, "model", 5, SIZE, classes, n);
 }
 
 static const char *const ours[] = {"blue", "red"}, *const turned[] = {"red", "blue"};
@@ -297,6 +303,103 @@ static void views_that_change_nothing_change_no_answer(void **state)
     fixture_deinit(&fixture);
 }
 
+/* --- Ensembles -------------------------------------------------------------------------------- */
+
+#define MODELS 3
+
+/* Of all items, P(blue) in the order of the items, by models of different sizes and class orders.
+ * [MODELS]: by all of them. */
+static void answer_all(struct fixture *fixture, const char *spec, double blue[MODELS + 1][ITEMS],
+                       struct json **report)
+{
+    static const char *const *const classes[MODELS] = {ours, turned, ours};
+    struct json *files = json_new_array(), *lines[ITEMS];
+    char *paths[MODELS];
+    for (int k = 0; k < MODELS; k++) {
+        char name[16];
+        snprintf(name, sizeof name, "model-%d", k);
+        paths[k] = write_seeded(fixture, name, 5 + (uint64_t)k, k == 2 ? 48 : SIZE, classes[k], 2);
+        if (k > 0)
+            json_add_string(files, paths[k]);
+    }
+    for (int k = 0; k <= MODELS; k++) {
+        fixture_new_run(fixture);
+        fixture->ensemble = k == MODELS ? files : NULL;
+        fixture_run_ok(fixture, spec, paths[k % MODELS]);
+        assert_int_equal(read_predictions(fixture, lines), ITEMS);
+        for (int i = 0; i < ITEMS; i++) {
+            blue[k][i] = probability(lines[i], "blue");
+            json_free(lines[i]);
+        }
+    }
+    fixture->ensemble = NULL;
+    *report = read_report(fixture);
+    json_free(files);
+    for (int k = 0; k < MODELS; k++)
+        mem_free(paths[k]);
+}
+
+static void an_ensembles_probabilities_are_the_mean_of_its_models(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {
+        "{'task':'evaluate','split':'all','batch_size':7,'model':'mdl_a','ensemble':['mdl_b','c']}",
+        "{'task':'evaluate','split':'all','batch_size':7,'model':'mdl_a','ensemble':['mdl_b','c'],"
+        "'tta':2,'seed':4}"};
+    for (size_t s = 0; s < ARRAY_LEN(specs); s++) {
+        struct fixture fixture;
+        double blue[MODELS + 1][ITEMS], apart = 0;
+        struct json *report;
+        fixture_init(&fixture, ITEMS);
+        answer_all(&fixture, specs[s], blue, &report);
+        for (int i = 0; i < ITEMS; i++) {
+            double mean = (blue[0][i] + blue[1][i] + blue[2][i]) / MODELS;
+            assert_true(fabs(blue[MODELS][i] - mean) < 1e-6);
+            apart += fabs(blue[0][i] - blue[1][i]);
+        }
+        assert_true(apart > .1); /* they do differ */
+        const struct json *models = json_get(report, "models");
+        assert_int_equal(json_len(models), MODELS);
+        assert_string_equal(json_as_string(json_at(models, 2), ""), "c");
+        json_free(report);
+        fixture_deinit(&fixture);
+    }
+}
+
+static void assert_no_ensemble(struct fixture *fixture, const char *const *classes, int n,
+                               const char *said)
+{
+    char *model = write_model(fixture, ours, 2);
+    char *other = write_seeded(fixture, "other", 6, SIZE, classes, n);
+    struct json *files = json_new_array();
+    json_add_string(files, other);
+    fixture->ensemble = files;
+    assert_int_equal(fixture_run(fixture,
+                                 "{'task':'evaluate','split':'all','model':'m','ensemble':['o']}",
+                                 model),
+                     E_INVALID);
+    if (!strstr(fixture->err.detail, said))
+        fail_msg("%s", fixture->err.detail);
+    assert_non_null(strstr(fixture->err.detail, "The model o cannot be part of the ensemble"));
+    assert_string_equal(fixture->err.pointer, "/ensemble/0");
+    json_free(files);
+    mem_free(model);
+    mem_free(other);
+}
+
+static void models_whose_classes_differ_are_no_ensemble(void **state)
+{
+    (void)state;
+    static const char *const twins[] = {"blue", "blue"};
+    struct fixture fixture;
+    fixture_init(&fixture, ITEMS);
+    assert_no_ensemble(&fixture, others, 2, "it lacks \"red\", and has beside those \"green\".");
+    assert_no_ensemble(&fixture, more, 3, "It has 3 classes and m 2");
+    assert_no_ensemble(&fixture, twins, 2, "two classes are called \"blue\"");
+    assert_no_ensemble(&fixture, NULL, 0, "no classifier");
+    fixture_deinit(&fixture);
+}
+
 /* --- What ends it early ----------------------------------------------------------------------- */
 
 static bool has_report(const struct fixture *fixture)
@@ -358,6 +461,8 @@ int main(void)
         cmocka_unit_test(classes_that_only_the_model_has_are_a_warning),
         cmocka_unit_test(views_are_averaged_and_mixed_with_the_plain_picture),
         cmocka_unit_test(views_that_change_nothing_change_no_answer),
+        cmocka_unit_test(an_ensembles_probabilities_are_the_mean_of_its_models),
+        cmocka_unit_test(models_whose_classes_differ_are_no_ensemble),
         cmocka_unit_test(told_to_pause_or_cancel_it_leaves_nothing_and_can_start_again),
         cmocka_unit_test(what_cannot_be_evaluated_is_said_in_a_sentence),
     };

@@ -42,7 +42,9 @@ static int set_up(void **state)
     assert_int_equal(text_corpus_count(w->pack, w->items, n, &work, &counts, &err), OK);
     w->vocab = vocab_from_counts(counts, &wanted);
     word_counts_free(counts);
-    if (text_corpus_open(w->pack, w->items, n, w->vocab, f->out, &work, &w->corpus, &err) != OK)
+    char words[120];
+    snprintf(words, sizeof words, "%s/" TEXT_CORPUS_FILE, f->out);
+    if (text_corpus_open(w->pack, w->items, n, w->vocab, words, &work, &w->corpus, &err) != OK)
         fail_msg("%s", err.detail);
     *state = w;
     return 0;

@@ -13,13 +13,13 @@
 #define MAX_TEXT  (16u << 20)
 
 /* What of an epoch's event is a metric, and the CSV's columns after stage and epoch. */
-static const char *const metric_names[] = {"train_loss", "valid_loss", "accuracy", "error_rate",
-                                           "perplexity"};
+static const char *const metric_names[] = {"train_loss", "valid_loss", "accuracy",
+                                           "error_rate", "perplexity", "tokens_per_second"};
+#define N_OF_TEXTS 2 /* the last ones; perplexity is null in classifiers' epochs */
 
-/* The last one is of jobs on texts alone: null in their classifiers' epochs. */
 static size_t count_metrics(const struct json *spec)
 {
-    return ARRAY_LEN(metric_names) - !jobspec_is_text(spec);
+    return ARRAY_LEN(metric_names) - (jobspec_is_text(spec) ? 0 : N_OF_TEXTS);
 }
 
 static const char *stage_name(const struct json *spec, int64_t index)

@@ -4,7 +4,8 @@
 
 #include "base/mem.h"
 
-/* The object's fields in the order of API.md; all are there from the start. */
+/* The object's fields in the order of API.md; all are there from the start, but the last one, which
+ * is of texts alone. */
 static const char *const fields[] = {
     "stage",
     "stage_index",
@@ -20,7 +21,9 @@ static const char *const fields[] = {
     "learning_rates",
     "momentum",
     "peak_memory_bytes",
+    "tokens_per_second",
 };
+#define N_ALWAYS (ARRAY_LEN(fields) - 1)
 
 /* Scores, and whether more is better. */
 static const struct {
@@ -54,7 +57,7 @@ void progress_init(struct progress *progress, const struct json *spec, const cha
         const struct json *known = json_get(before, fields[i]);
         if (known)
             json_set(progress->now, fields[i], json_copy(known));
-        else
+        else if (i < N_ALWAYS)
             json_set_null(progress->now, fields[i]);
     }
     json_free(before);

@@ -87,7 +87,7 @@ static const struct wire_field step[] = {
     {"learning_rates", WIRE_NUMBERS, NEEDED, 0, MAX_FLOAT},
     {"momentum", WIRE_NUMBER, NULLABLE, 0, 1},
     {"examples_per_second", WIRE_NUMBER, NULLABLE, 0, MAX_FLOAT},
-    {"tokens_per_second", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT}, /* of language models */
+    {"tokens_per_second", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT}, /* of texts */
     {"perplexity", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT},
     {"eta_seconds", WIRE_NUMBER, NULLABLE, 0, MAX_FLOAT},
     {"peak_memory_bytes", WIRE_INTEGER, NULLABLE, 0, MAX_INTEGER},
@@ -97,6 +97,7 @@ static const struct wire_field epoch[] = {
     {"epoch", WIRE_INTEGER, NEEDED, 0, MAX_EPOCHS},
     SCORES /* of the epoch */
     {"seconds", WIRE_NUMBER, NULLABLE, 0, MAX_FLOAT},
+    {"tokens_per_second", WIRE_NUMBER, OPTIONAL, 0, MAX_FLOAT}, /* of texts */
 };
 static const struct wire_field checkpoint[] = {
     {"slot", WIRE_SLOT, NEEDED, 0, 0},

@@ -24,9 +24,10 @@
  *               when the stage reads cached features
  *   step        {stage_index, epoch, step, steps, train_loss, learning_rates, momentum,
  *                examples_per_second, eta_seconds, peak_memory_bytes}   a few a second at most; of
- *               language models tokens_per_second and perplexity, too
+ *               texts tokens_per_second, too, of language models perplexity
  *   epoch       {stage_index, epoch, train_loss, valid_loss, accuracy, error_rate, seconds}; of
- *               language models perplexity, too: accuracy is of the next word
+ *               texts tokens_per_second (in training), too, of language models perplexity: their
+ *               accuracy is of the next word
  *   checkpoint  {slot, stage_index, epoch, step, + metrics as in epoch}
  *               the file of that slot is complete on disk
  *   artifact    {name}   the file OUT/NAME is complete on disk: wire_artifact_is_valid

@@ -46,7 +46,10 @@ static enum status train_step(struct training *t, struct err *err)
     smooth_loss_add(&t->at.loss, loss);
     t->at.step++;
     t->at.total_steps++;
-    events_step(&t->events, &t->at, clock_seconds() - began);
+    double seconds = clock_seconds() - began;
+    stage_record_step(&t->at.stages[t->at.stage], t->stage.tokens, seconds);
+    stage_record_step(&t->epoch, t->stage.tokens, seconds);
+    events_step(&t->events, &t->at, t->stage.tokens, seconds);
     return status;
 }
 
@@ -113,7 +116,9 @@ static enum status end_epoch(struct training *t, struct err *err)
     enum status status = validate_epoch(t, err);
     if (status != OK)
         return status;
-    events_epoch(&t->events, &t->at, clock_seconds() - t->epoch_began);
+    t->at.stages[t->at.stage].scores = t->at.latest;
+    events_epoch(&t->events, &t->at, clock_seconds() - t->epoch_began,
+                 (double)t->epoch.tokens / t->epoch.seconds);
     struct verdict verdict =
         callbacks_epoch(&t->run.recipe, &t->at.latest, &t->at.best, &t->at.callbacks);
     if (t->at.step == stage->schedule.steps || t->out_of_time)
@@ -130,6 +135,7 @@ enum status epoch_run(struct training *t, struct err *err)
     int64_t end = (t->at.step / stage->steps_per_epoch + 1) * stage->steps_per_epoch;
     enum status status = OK;
     t->epoch_began = clock_seconds();
+    t->epoch = stage_record_start();
     while (status == OK && !t->paused && t->at.step < end && !t->at.stage_ended) {
         status = train_step(t, err);
         training_watch_clock(t);

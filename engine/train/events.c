@@ -82,7 +82,7 @@ void events_stage(struct events *events, int64_t index, const struct feature_cac
     json_set_integer(header, "n_valid", stage->n_valid);
     if (cache)
         set_cache(header, cache);
-    events->step_seconds = 0;
+    events->step_seconds = events->step_tokens = 0;
     send(events, header);
 }
 
@@ -144,11 +144,16 @@ static void set_place(struct json *header, const struct events *events, const st
     json_set_integer(header, "step", at->step);
 }
 
-void events_step(struct events *events, const struct position *at, double seconds)
+static double smooth(double known, double value)
+{
+    return known > 0 ? PACE * known + (1 - PACE) * value : value;
+}
+
+void events_step(struct events *events, const struct position *at, int64_t tokens, double seconds)
 {
     const struct recipe_stage *stage = &events->recipe->stages[at->stage];
-    double known = events->step_seconds;
-    events->step_seconds = known > 0 ? PACE * known + (1 - PACE) * seconds : seconds;
+    events->step_seconds = smooth(events->step_seconds, seconds);
+    events->step_tokens = smooth(events->step_tokens, (double)tokens);
     double now = clock_seconds();
     if (now - events->last_step < INTERVAL && at->step < stage->schedule.steps)
         return;
@@ -159,11 +164,10 @@ void events_step(struct events *events, const struct position *at, double second
     json_set_number(header, "train_loss", smooth_loss_value(&at->loss));
     set_rates(header, events, at);
     json_set_number(header, "examples_per_second", (double)stage->batch / events->step_seconds);
-    if (stage->phase == PHASE_LANGUAGE_MODEL) {
-        json_set_number(header, "tokens_per_second",
-                        (double)(stage->batch * stage->seq_len) / events->step_seconds);
+    if (tokens > 0)
+        json_set_number(header, "tokens_per_second", events->step_tokens / events->step_seconds);
+    if (stage->phase == PHASE_LANGUAGE_MODEL)
         json_set_number(header, "perplexity", exp(smooth_loss_value(&at->loss)));
-    }
     json_set_number(header, "eta_seconds", eta_seconds(events, at));
     json_set_integer(header, "peak_memory_bytes", events_peak_memory());
     send(events, header);
@@ -199,13 +203,16 @@ void events_validated(struct events *events, int64_t stage, double seconds)
     events->row_seconds = seconds / (double)recipe_valid_rows(&events->recipe->stages[stage]);
 }
 
-void events_epoch(struct events *events, const struct position *at, double seconds)
+void events_epoch(struct events *events, const struct position *at, double seconds,
+                  double tokens_per_second)
 {
     struct json *header = header_new("epoch");
     set_place(header, events, at);
     json_remove(header, "step");
     scores_set(&at->latest, header);
     json_set_number(header, "seconds", seconds);
+    if (tokens_per_second > 0)
+        json_set_number(header, "tokens_per_second", tokens_per_second);
     send(events, header);
 }
 

@@ -21,6 +21,7 @@ struct events {
     const struct graph *graph;
     double last_step;    /* when a step header was last sent */
     double step_seconds; /* of one training step of this stage, smoothed; 0 = not yet known */
+    double step_tokens;  /* of one, likewise: words */
     double row_seconds;  /* of one row of validation (recipe_valid_rows); 0 = not yet known */
 };
 
@@ -28,8 +29,8 @@ struct events {
  * `cache`: what its features are read from, or NULL. */
 void events_stage(struct events *events, int64_t stage, const struct feature_cache *cache);
 
-/* A step took `seconds`; `at` counts it already. */
-void events_step(struct events *events, const struct position *at, double seconds);
+/* A step of `tokens` words (of pictures 0) took `seconds`; `at` counts it already. */
+void events_step(struct events *events, const struct position *at, int64_t tokens, double seconds);
 
 /* A step of the rate finder's sweep over the stage, as of a stage of its own. */
 void events_sweep_step(struct events *events, int64_t stage, const struct finder *finder,
@@ -38,8 +39,10 @@ void events_sweep_step(struct events *events, int64_t stage, const struct finder
 /* A whole validation pass of the stage: for the estimate. */
 void events_validated(struct events *events, int64_t stage, double seconds);
 
-/* The epoch that ended at `at`: at->latest are its scores, `seconds` its time with validation. */
-void events_epoch(struct events *events, const struct position *at, double seconds);
+/* The epoch that ended at `at`: at->latest are its scores, `seconds` its time with validation,
+ * `tokens_per_second` the pace of its steps (of pictures: 0). */
+void events_epoch(struct events *events, const struct position *at, double seconds,
+                  double tokens_per_second);
 
 /* The file of `slot` is on disk; scores are the best epoch's for "best", else the latest. */
 void events_checkpoint(struct events *events, const char *slot, const struct position *at);

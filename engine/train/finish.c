@@ -16,6 +16,7 @@ static struct report_run report_of(struct training *t)
 {
     return (struct report_run){.run = &t->run,
                                .events = &t->events,
+                               .at = &t->at,
                                .folder = t->options->folder,
                                .threads = t->loader_threads,
                                .go_on = go_on,
@@ -48,14 +49,15 @@ enum status finish_run(struct training *t, struct err *err)
     bool is_best;
     struct report_run report = report_of(t);
     enum status status = take_model(t, &is_best, err);
+    const struct scores *scores = is_best ? &t->at.best : &t->at.latest;
     if (status == OK)
         status = training_write_slot(t, "final", hex, err);
     if (status == OK)
-        status = report_run_final(&report, err);
+        status = report_run_final(&report, scores, err);
     if (status != OK)
         return status;
     feature_cache_remove_all(t->options->folder);
     training_tell_writing(t);
-    events_result(&t->events, hex, is_best ? &t->at.best : &t->at.latest, &t->run.info);
+    events_result(&t->events, hex, scores, &t->run.info);
     return OK;
 }

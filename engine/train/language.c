@@ -125,13 +125,13 @@ static enum status gradients(struct stage *stage, const struct run *run, int64_t
 {
     struct plan *plan = stage->train_plan;
     int64_t steps = 0;
-    (void)index;
     enum status status =
         next_batch(own_of(stage)->train, plan, run->text->options.seq_len, &steps, err);
     if (status == OK && steps == 0)
         status = err_set(err, E_INTERNAL, "The stream of texts ended before its epoch.");
     if (status != OK)
         return status;
+    stage->tokens = steps * run->recipe.stages[index].batch;
     plan_forward(plan, run->recipe.seed, (uint64_t)draw);
     *loss = plan_mean_loss(plan);
     if (isfinite(*loss))

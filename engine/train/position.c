@@ -55,10 +55,13 @@ static void *field(struct position *position, size_t offset)
 
 struct position position_start(void)
 {
-    return (struct position){.latest = scores_unknown(),
-                             .best = scores_unknown(),
-                             .stage_before = scores_unknown(),
-                             .callbacks = callbacks_start()};
+    struct position position = {.latest = scores_unknown(),
+                                .best = scores_unknown(),
+                                .stage_before = scores_unknown(),
+                                .callbacks = callbacks_start()};
+    for (int i = 0; i < RECIPE_MAX_STAGES; i++)
+        position.stages[i] = stage_record_start();
+    return position;
 }
 
 char *position_text(const struct position *position)
@@ -71,6 +74,7 @@ char *position_text(const struct position *position)
         json_set_number(json, numbers[i].key, *(double *)field(&copy, numbers[i].offset));
     for (size_t i = 0; i < ARRAY_LEN(all_scores); i++)
         scores_set(field(&copy, all_scores[i].offset), json_set_object(json, all_scores[i].key));
+    stage_records_set(position->stages, (int)position->stage + 1, json, "stages");
     json_set_string(json, "plans", position->plans);
     json_set_string(json, "best_weights", position->best_weights);
     char *text = json_text(json);
@@ -96,6 +100,7 @@ static enum status parse_fields(const struct json *json, struct position *p, str
         struct scores *scores = field(p, all_scores[i].offset);
         *scores = scores_parse(json_get(json, all_scores[i].key));
     }
+    stage_records_parse(json, "stages", p->stages, RECIPE_MAX_STAGES);
     snprintf(p->plans, sizeof p->plans, "%s", json_string(json, "plans", ""));
     snprintf(p->best_weights, sizeof p->best_weights, "%s", json_string(json, "best_weights", ""));
     return OK;

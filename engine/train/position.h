@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "engine/train/callbacks.h"
 #include "engine/train/metrics.h"
+#include "engine/train/stage_record.h"
 
 struct position {
     int64_t generation;     /* resume files written so far: the newest has the largest */
@@ -28,8 +29,9 @@ struct position {
     double found_rate; /* the finder's, of a stage with lr "auto"; 0: none */
     double seconds;    /* that the run has trained, over all its processes */
     struct callbacks callbacks;
-    struct scores latest, best;    /* of the last and the best epoch; NaN = none yet */
-    struct scores stage_before;    /* the last epoch's of the stage before, comparable; or NaN */
+    struct scores latest, best; /* of the last and the best epoch; NaN = none yet */
+    struct scores stage_before; /* the last epoch's of the stage before, comparable; or NaN */
+    struct stage_record stages[RECIPE_MAX_STAGES]; /* for the report: nothing depends on it */
     char best_weights[SHA256_HEX]; /* weights_sha256 of the file "best" as it belongs to `best` */
 };
 

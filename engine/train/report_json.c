@@ -256,12 +256,23 @@ static void set_baseline(struct json *json, const char *name, const struct view 
 
 static void set_warnings(struct json *json, const char *name, const struct view *view)
 {
-    struct json *list = json_set_array(json, name);
-    for (int i = 0; i < view->warnings->n; i++) {
-        struct json *object = json_add_object(list);
-        json_set_string(object, "code", view->warnings->list[i].code);
-        json_set_string(object, "detail", view->warnings->list[i].detail);
-    }
+    json_set(json, name, warnings_json(view->warnings));
+}
+
+/* vocabulary and stages, under these names. */
+static void set_part(struct json *json, const char *name, const struct view *view)
+{
+    json_set(json, name, json_copy(json_get(view->report->options.run, name)));
+}
+
+static bool has_vocabulary(const struct view *view)
+{
+    return json_get(view->report->options.run, "vocabulary") != NULL;
+}
+
+static bool has_stages(const struct view *view)
+{
+    return json_get(view->report->options.run, "stages") != NULL;
 }
 
 /* Rows are actual classes, columns predicted ones. */
@@ -319,6 +330,8 @@ static const struct member {
     {"learning_curve", .set = set_of_curve},
     {"power_law", .set = set_of_curve},
     {"baseline", .set = set_baseline, .has = has_baseline},
+    {"vocabulary", .set = set_part, .has = has_vocabulary},
+    {"stages", .set = set_part, .has = has_stages},
     {"warnings", .set = set_warnings},
     {"confusion_matrix", .print = print_matrix},
 };

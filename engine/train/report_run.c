@@ -7,6 +7,7 @@
 #include "engine/data/split.h"
 #include "engine/train/baseline.h"
 #include "engine/train/curve.h"
+#include "engine/train/language_report.h"
 #include "engine/train/report_pass.h"
 #include "engine/train/text_pass.h"
 #include "engine/train/text_run.h"
@@ -51,7 +52,14 @@ void report_run_warnings(const struct run *run, struct warnings *warnings)
     bool weighted = json_type(recipe->loss.class_weights) != JSON_NULL;
     *warnings = (struct warnings){0};
     warnings_before(warnings, run->pack, &run->split, flip, weighted || recipe->balanced);
-    if (run->text && run->text->known < LEAST_KNOWN)
+    if (run->text && run->text->known < LEAST_KNOWN && !run->text->rows)
+        warnings_add(warnings, "vocabulary_differs",
+                     "The model that the job starts from knows %.0f %% of the texts' words (less "
+                     "than %.0f %%), and its classifier takes the others for one unknown word: let "
+                     "the job train the language model as well (\"lm_epochs\"), with a vocabulary "
+                     "of these texts.",
+                     100 * run->text->known, 100 * LEAST_KNOWN);
+    else if (run->text && run->text->known < LEAST_KNOWN)
         warnings_add(warnings, "vocabulary_differs",
                      "The model that the job starts from knows %.0f %% of the texts' words (less "
                      "than %.0f %%): %u of %u words of the new vocabulary begin as the mean of all "
@@ -204,8 +212,6 @@ static struct json *read_curve(const struct report_run *report, struct warnings 
     return curve;
 }
 
-/* --- The final model -------------------------------------------------------------------------- */
-
 /* --- Texts: what a simple model reaches ------------------------------------------------------- */
 
 static bool baseline_goes_on(void *context)
@@ -258,11 +264,38 @@ static struct json *make_baseline(const struct report_run *report, const struct 
     return json;
 }
 
+/* --- The final model -------------------------------------------------------------------------- */
+
+/* What became of its stages, and of the texts' words. Owned by the caller. */
+static struct json *tell_run(const struct report_run *report)
+{
+    const struct run *run = report->run;
+    struct json *told = json_new_object();
+    if (run->text)
+        json_set(told, "vocabulary", text_run_vocabulary(run->text));
+    json_set(told, "stages", stage_records_report(report->at->stages, &run->recipe));
+    return told;
+}
+
+static enum status run_language_model(const struct report_run *report, const struct scores *scores,
+                                      struct err *err)
+{
+    struct warnings warnings;
+    struct json *told = tell_run(report);
+    report_run_warnings(report->run, &warnings);
+    enum status status = language_report_write(report->folder, scores, told, &warnings, err);
+    if (status == OK)
+        events_artifact(report->events, REPORT_JSON);
+    json_free(told);
+    return status;
+}
+
 static enum status run_final(const struct report_run *report, const struct split *split,
                              struct err *err)
 {
     static const char *const files[] = {REPORT_CSV, REPORT_NDJSON, REPORT_JSON};
     const struct run *run = report->run;
+    struct json *told = tell_run(report);
     struct run_report_options options = {
         .folder = report->folder,
         .task = task_name(&run->recipe),
@@ -272,6 +305,7 @@ static enum status run_final(const struct report_run *report, const struct split
         .classes = run->info.classes,
         .multilabel = run->recipe.task == TASK_MULTILABEL,
         .threshold = run->recipe.threshold,
+        .run = told,
         .tta = run->recipe.tta,
     };
     struct text_pass text;
@@ -291,20 +325,28 @@ static enum status run_final(const struct report_run *report, const struct split
         events_artifact(report->events, files[i]);
     json_free(curve);
     json_free(baseline);
+    json_free(told);
     return status;
 }
 
-enum status report_run_final(const struct report_run *report, struct err *err)
+static enum status run_classifier(const struct report_run *report, struct err *err)
 {
     const struct run *run = report->run;
     struct split split = {0};
-    if (run->phase == PHASE_LANGUAGE_MODEL)
-        return OK; /* the task's, or time is over: it tells no classes, epochs say its worth */
     enum status status =
         recipe_split(&run->recipe, last_stage(&run->recipe), run->pack, &run->split, &split, err);
     if (status == OK && split.n_valid > 0)
         status = run_final(report, &split, err);
     split_deinit(&split);
+    return status;
+}
+
+enum status report_run_final(const struct report_run *report, const struct scores *scores,
+                             struct err *err)
+{
+    bool language = report->run->phase == PHASE_LANGUAGE_MODEL; /* the task's, or time is over */
+    enum status status =
+        language ? run_language_model(report, scores, err) : run_classifier(report, err);
     if (status == OK || status == E_CANCELLED)
         return status;
     events_warning(report->events, "report_failed", err->detail);

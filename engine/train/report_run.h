@@ -1,5 +1,5 @@
 /* report_run.h -- what a training run reports beyond its epochs: warnings at its start, a point of
- * the learning curve at the end of each fraction, the report of its final model. */
+ * the learning curve at the end of each fraction, the report of its final model and all stages. */
 #ifndef THAW_ENGINE_TRAIN_REPORT_RUN_H
 #define THAW_ENGINE_TRAIN_REPORT_RUN_H
 
@@ -15,6 +15,7 @@
 struct report_run {
     const struct run *run;
     struct events *events;
+    const struct position *at; /* what its stages came to */
     const char *folder;
     int threads;
     bool (*go_on)(void *context, int64_t done, int64_t total); /* false: stop; may be NULL */
@@ -32,8 +33,10 @@ enum status report_run_stage(const struct report_run *report, int64_t stage, str
 
 /* The final model over the validation items of the run's last stage, with its recipe's TTA: leaves
  * report.json, predictions.csv and predictions.ndjson, sends a warning for whatever is new, and an
- * `artifact` each. Without validation items nothing happens. A report that cannot be made costs no
+ * `artifact` each. Without validation items nothing happens. Of a language model report.json alone,
+ * with the `scores` that it had when it was validated. A report that cannot be made costs no
  * model: it becomes a warning, too; only E_CANCELLED is returned. */
-enum status report_run_final(const struct report_run *report, struct err *err);
+enum status report_run_final(const struct report_run *report, const struct scores *scores,
+                             struct err *err);
 
 #endif

@@ -33,6 +33,7 @@ struct stage {
     struct mix mix;                       /* owned */
     struct feature_cache *cache;          /* owned; NULL: not cached */
     struct batches *train, *valid;        /* owned; valid NULL likewise */
+    int64_t tokens;                       /* words of the last batch; 0: of pictures */
     void *own;                            /* owned: what the learner keeps besides */
 };
 

@@ -91,6 +91,14 @@ static void begin(struct stage *stage, uint32_t number, uint32_t epoch, int64_t 
     text_batches_begin(own_of(stage)->train, number, epoch, first_step);
 }
 
+static int64_t count_words(const struct run *run, const uint32_t *documents, int n)
+{
+    int64_t words = 0;
+    for (int i = 0; i < n; i++)
+        words += text_corpus_words(run->text->corpus, documents[i]);
+    return words;
+}
+
 static void find_documents(const struct run *run, const struct batch *batch, uint32_t *documents)
 {
     for (int i = 0; i < batch->count; i++)
@@ -107,6 +115,7 @@ static enum status gradients(struct stage *stage, const struct run *run, int64_t
     if (batch.count == 0)
         return err_set(err, E_INTERNAL, "The batches of texts ended before their epoch.");
     find_documents(run, &batch, text->documents);
+    stage->tokens = count_words(run, text->documents, batch.count);
     enum status status = text_chunks_forward(text->train_chunks, run->text->corpus, text->documents,
                                              batch.count, run->recipe.seed, (uint64_t)draw, err);
     if (status != OK)

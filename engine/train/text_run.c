@@ -1,5 +1,6 @@
 #include "engine/train/text_run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,21 @@ static double words_a_byte(const struct text_run *text, const uint32_t *items, u
     return words / bytes;
 }
 
+/* Of the texts that are read, where the vocabulary is the start's: what is not unknown. */
+static double share_known(const struct text_run *text, uint32_t documents)
+{
+    const int32_t unknown = (int32_t)vocab_special(text->vocab, SPECIAL_UNK);
+    double lost = 0, all = 0;
+    for (uint32_t i = 0; i < documents; i++) {
+        uint32_t n;
+        const int32_t *words = text_corpus_document(text->corpus, i, &n);
+        for (uint32_t k = 0; k < n; k++)
+            lost += words[k] == unknown;
+        all += n;
+    }
+    return all > 0 ? 1 - lost / all : 1;
+}
+
 /* Of the language model's texts; without one of the classifier's. */
 static enum status new_vocab(struct text_run *text, const struct text_run_options *options,
                              const struct split *items, struct err *err)
@@ -188,6 +204,8 @@ static enum status open_words(struct text_run *text, const struct text_run_optio
         mem_free(words);
         if (status == OK)
             text->words_a_byte = words_a_byte(text, all, n);
+        if (status == OK && !language && options->start)
+            text->known = share_known(text, n);
         mem_free(all);
     }
     split_deinit(&items);
@@ -201,6 +219,7 @@ enum status text_run_open(const struct text_run_options *options, struct text_ru
     *text = (struct text_run){.pack = options->pack,
                               .split = options->split,
                               .seed = (uint64_t)json_integer(options->spec, "seed", 0),
+                              .starts = options->start != NULL,
                               .known = 1};
     enum status status = text_options_parse(&text->options, options->spec, options->start, err);
     if (status == OK)
@@ -288,6 +307,16 @@ struct text_chunks_options text_run_chunks(const struct text_options *options,
                                         .longest = stage->longest,
                                         .frozen_groups = stage->frozen_groups,
                                         .backwards = options->backwards};
+}
+
+struct json *text_run_vocabulary(const struct text_run *text)
+{
+    struct json *json = json_new_object();
+    uint32_t n = vocab_n_words(text->vocab);
+    json_set_integer(json, "words", n);
+    json_set_number(json, "matched_rows", !text->starts ? NAN : text->rows ? text->n_known : n);
+    json_set_number(json, "known", text->starts ? text->known : NAN);
+    return json;
 }
 
 /* --- models ----------------------------------------------------------------------------------- */

@@ -31,9 +31,10 @@ struct text_run {
     struct text_corpus *corpus; /* owned */
     int32_t *rows;              /* owned; (words) each one's row in the start's vocabulary, or
                                    VOCAB_NONE; NULL: it has the start's vocabulary, or no start */
+    bool starts;                /* from a model */
     uint32_t n_known;           /* words that the start's vocabulary has */
     double words_a_byte;        /* of texts that were not read */
-    double known;               /* its share of the texts' words, repetitions counted; 1 if equal */
+    double known; /* its share of the texts' words, repetitions counted; 1: no start */
 };
 
 struct text_run_options {
@@ -67,6 +68,10 @@ struct text_chunks_options text_run_chunks(const struct text_options *options,
 /* What a phase's model says of itself: vocabulary, sizes; `classes` for a classifier. */
 struct model_info text_run_info(const struct text_run *text, enum recipe_phase phase,
                                 const struct pack *pack);
+
+/* The report's {words, matched_rows, known}: how many rows of the start's were kept, and what share
+ * of the texts' words the start knows; null without a start. Owned by the caller. */
+struct json *text_run_vocabulary(const struct text_run *text);
 
 /* The graph's starting values: the start's where it has them, its rows matched; the rest drawn from
  * the seed. `source` NULL: all is drawn. `with_head`: a classifier's head is kept, too. */

@@ -388,8 +388,12 @@ static void tell_vocabulary(struct training *t)
 {
     const struct text_run *text = t->run.text;
     uint32_t n = vocab_n_words(text->vocab);
-    if (!text->rows)
+    if (!text->starts)
         events_log(&t->events, "The vocabulary has %u words.", n);
+    else if (!text->rows)
+        events_log(&t->events,
+                   "The vocabulary is the model's, %u words. It knows %.1f %% of the texts' words.",
+                   n, 100 * text->known);
     else
         events_log(&t->events,
                    "The vocabulary has %u words: %u keep the rows that they have in the model, %u "

@@ -37,6 +37,7 @@ struct training {
     bool best_waits;    /* to be written */
 
     double began, epoch_began; /* clock_seconds: this process, this epoch */
+    struct stage_record epoch; /* of the epoch's steps in this process */
     double seconds_before;     /* trained by processes before this one */
     double written;            /* when the last resume file was */
     double write_seconds;      /* that it took, with the best model */

@@ -20,6 +20,17 @@ void warnings_add(struct warnings *warnings, const char *code, const char *forma
     va_end(args);
 }
 
+struct json *warnings_json(const struct warnings *warnings)
+{
+    struct json *list = json_new_array();
+    for (int i = 0; i < warnings->n; i++) {
+        struct json *object = json_add_object(list);
+        json_set_string(object, "code", warnings->list[i].code);
+        json_set_string(object, "detail", warnings->list[i].detail);
+    }
+    return list;
+}
+
 /* Items of each class among `items`; (classes), to be freed. */
 static uint32_t *count_classes(const struct pack *pack, const uint32_t *items, uint32_t n)
 {

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/json.h"
 #include "engine/data/pack.h"
 #include "engine/data/split.h"
 
@@ -23,6 +24,9 @@ struct warnings {
 
 void warnings_add(struct warnings *warnings, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* [{code, detail}...], as reports have them; owned by the caller. */
+struct json *warnings_json(const struct warnings *warnings);
 
 /* Before the first step:
  *   class_without_validation  a class has items to train on and none to validate

@@ -116,6 +116,30 @@ def test_epochs_of_a_language_model_have_a_perplexity(real_server, job):
     assert all("perplexity" not in event for event in epochs if event["stage_index"] > 0)
     steps = [event for event in events(real_server, job, "step") if event["stage_index"] == 0]
     assert all(event["tokens_per_second"] > 0 for event in steps) and steps
+    assert all(event["tokens_per_second"] > 0 for event in epochs)
+    assert real_server.get(f"/v1/jobs/{job['id']}").json()["progress"]["tokens_per_second"] > 0
+    rows = real_server.get(f"/v1/jobs/{job['id']}/metrics").json()["data"]
+    assert [row["tokens_per_second"] for row in rows] == [event["tokens_per_second"]
+                                                          for event in epochs]
+    table = real_server.get(f"/v1/jobs/{job['id']}/metrics", headers={"Accept": "text/csv"}).text
+    assert table.splitlines()[0] == ("stage,epoch,train_loss,valid_loss,accuracy,error_rate,"
+                                     "perplexity,tokens_per_second,time")
+
+
+def test_each_stage_is_in_the_report(real_server, job):
+    report = real_server.get(f"/v1/jobs/{job['id']}/report").json()
+    stages = report["stages"]
+    assert [stage["stage"] for stage in stages] == [stage["name"]
+                                                    for stage in job["spec"]["stages"]]
+    assert [stage["phase"] for stage in stages] == ["language_model"] + 4 * ["classifier"]
+    rows = real_server.get(f"/v1/jobs/{job['id']}/metrics").json()["data"]
+    for index, stage in enumerate(stages):
+        last = [row for row in rows if row["stage_index"] == index][-1]
+        assert stage["valid_loss"] == last["valid_loss"]
+        assert stage["accuracy"] == last["accuracy"]
+        assert stage["tokens"] > 0 and stage["tokens_per_second"] > 0
+    assert stages[0]["perplexity"] > 1 and "perplexity" not in stages[1]
+    assert report["vocabulary"]["words"] > 9 and report["vocabulary"]["known"] is None
 
 
 def test_reports_are_those_of_pictures_with_the_texts(real_server, job):
@@ -149,11 +173,20 @@ def test_a_language_model_alone_is_a_base_for_later_jobs(real_server, dataset):
     model = real_server.get(f"/v1/models/{job['result_model']}").json()
     assert model["classes"] is None and model["kind"] == "text"
     assert job["latest"]["perplexity"] > 1
+    report = real_server.get(f"/v1/jobs/{job['id']}/report").json()
+    assert report["task"] == "language_model"
+    assert report["perplexity"] == job["latest"]["perplexity"]
+    assert report["accuracy"] == job["latest"]["accuracy"]
+    stage, = report["stages"]
+    assert stage["tokens"] > 0 and stage["n_valid"] > 0
+    assert report["vocabulary"]["words"] == model["text"]["vocabulary"]
     tuned = finish(real_server, real_server.post("/v1/jobs", json={
         "dataset": dataset, "model": model["id"], "epochs": 1, "lm_epochs": 1, "threads": 1,
         "batch_size": 8}))
     assert [stage["phase"] for stage in tuned["spec"]["stages"]].count("language_model") == 2
     assert tuned["spec"]["text"]["hidden"] is None  # the model's
+    words = real_server.get(f"/v1/jobs/{tuned['id']}/report").json()["vocabulary"]
+    assert 9 < words["matched_rows"] <= words["words"] and 0.9 < words["known"] <= 1
 
 
 def test_a_pause_changes_nothing(real_server, dataset, job):

@@ -29,7 +29,8 @@ function figures(job) {
   const accuracy = (job.best ?? job.latest)?.accuracy;
   if (job.status === "running" && progress) {
     parts.push(`${progress.stage}, epoch ${progress.epoch + 1} of ${progress.epochs}`);
-    if (progress.examples_per_second) parts.push(`${decimal(progress.examples_per_second, 0)} images/s`);
+    if (progress.tokens_per_second) parts.push(`${decimal(progress.tokens_per_second, 0)} tokens/s`);
+    else if (progress.examples_per_second) parts.push(`${decimal(progress.examples_per_second, 0)} images/s`);
   }
   if (job.status === "queued") parts.push(job.queue_position ? `${job.queue_position} before it` : "next in line");
   if (job.status === "failed" && job.error) parts.push(job.error.code);
@@ -50,14 +51,16 @@ const isLanguage = (epoch) => Number.isFinite(epoch.perplexity);
 function table(epochs) {
   const language = epochs.some(isLanguage);
   const comparable = epochs.filter((e) => isLanguage(e) === isLanguage(epochs[epochs.length - 1]));
-  const heads = ["stage", "epoch", "train loss", "valid loss", ...(language ? ["perplexity"] : []), "accuracy", "time"];
+  const texts = epochs.some((e) => Number.isFinite(e.tokens_per_second));
+  const heads = ["stage", "epoch", "train loss", "valid loss", ...(language ? ["perplexity"] : []), "accuracy", ...(texts ? ["tokens/s"] : []), "time"];
   const best = comparable.reduce((b, e) => (Number.isFinite(e.valid_loss) && !(b?.valid_loss <= e.valid_loss) ? e : b), null);
   return el("div", { class: "scroll" }, el("table", {},
     el("thead", {}, el("tr", {}, ...heads.map((h) => el("th", { scope: "col" }, h)))),
     el("tbody", {}, ...epochs.map((e) => el("tr", { class: e === best ? "best" : null },
       el("td", {}, e.stage ?? "–"), el("td", {}, `${e.epoch + 1}`), el("td", {}, decimal(e.train_loss)),
       el("td", {}, decimal(e.valid_loss)), ...(language ? [el("td", {}, isLanguage(e) ? decimal(e.perplexity, 1) : "–")] : []),
-      el("td", {}, percent(e.accuracy)), el("td", {}, duration(e.time)))))));
+      el("td", {}, percent(e.accuracy)), ...(texts ? [el("td", {}, decimal(e.tokens_per_second, 0))] : []),
+      el("td", {}, duration(e.time)))))));
 }
 
 function detail(job, epochs) {

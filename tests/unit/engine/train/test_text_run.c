@@ -10,9 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "engine/format/model_file.h"
 #include "engine/text/vocab.h"
+#include "engine/train/report.h"
 #include "tests/unit/engine/train/text_fixture.h"
 
 #define BOTH                                                                                       \
@@ -50,6 +52,12 @@
                                                                                   "classifier",    \
                                                                                   "-1", "1",       \
                                                                                   "0.02") "]}"
+
+/* A classifier alone, on a model as it is. */
+#define HEAD_ALONE                                                                                 \
+    "{'task':'text_classification'," TEXT_WITH(                                                    \
+        "2", "'local'") ",'batch_size':8,'stages':[" TEXT_STAGE("head", "classifier", "-1", "1",   \
+                                                                "0.02") "]}"
 
 static double epoch_score(const struct fixture *f, int n, const char *name)
 {
@@ -321,6 +329,104 @@ static void a_language_model_goes_on_with_its_decoder_a_classifier_is_warned_of(
     assert_true(classifier > 2 * reached);
 }
 
+/* --- Reports ---------------------------------------------------------------------------------- */
+
+static struct json *read_report(const struct fixture *f)
+{
+    struct buf text;
+    struct err err = {0};
+    struct json *json = NULL;
+    char *path = mem_printf("%s/%s", f->out, REPORT_JSON);
+    buf_init(&text, 16u << 20);
+    if (fs_read_file(path, &text, &err) != OK || json_parse(text.data, text.len, &json, &err) != OK)
+        fail_msg("%s", err.detail);
+    mem_free(path);
+    buf_deinit(&text);
+    return json;
+}
+
+static void assert_stage(const struct json *stage, const char *name, const char *phase,
+                         int64_t tokens)
+{
+    assert_string_equal(json_string(stage, "stage", ""), name);
+    assert_string_equal(json_string(stage, "phase", ""), phase);
+    assert_true(json_integer(stage, "tokens", 0) >= tokens);
+    assert_true(json_number(stage, "tokens_per_second", 0) > 0);
+    assert_true(json_number(stage, "valid_loss", -1) > 0);
+    assert_true(json_number(stage, "seconds", 0) > 0);
+}
+
+static void a_language_model_is_reported_as_its_last_epoch_was(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    fixture_run_anew(f, LANGUAGE, hex);
+    struct json *report = read_report(f);
+    const struct json *stages = json_get(report, "stages"), *only = json_first(stages);
+    const struct json *vocabulary = json_get(report, "vocabulary");
+    assert_string_equal(json_string(report, "task", ""), "language_model");
+    assert_true(json_number(report, "perplexity", 0) == epoch_score(f, 5, "perplexity"));
+    assert_true(json_number(report, "accuracy", 0) == epoch_score(f, 5, "accuracy"));
+    assert_true(epoch_score(f, 5, "tokens_per_second") > 0);
+    assert_int_equal(json_len(stages), 1);
+    assert_stage(only, "lm", "language_model", 1000);
+    int64_t steps = json_integer(only, "steps", 0);
+    assert_true(json_integer(only, "tokens", 0) <= steps * 4 * 8); /* batch, seq_len */
+    assert_true(json_integer(only, "tokens", 0) > (steps - 6) * 4 * 8);
+    assert_true(json_integer(vocabulary, "words", 0) > N_SPECIALS);
+    assert_int_equal(json_type(json_get(vocabulary, "matched_rows")), JSON_NULL);
+    json_free(report);
+}
+
+static void every_stage_is_reported_also_of_a_run_that_was_interrupted(void **state)
+{
+    static const char *const names[] = {"lm", "head", "all"};
+    struct fixture *f = *state;
+    char hex[65];
+    int64_t tokens[ARRAY_LEN(names)];
+    fixture_run_anew(f, BOTH, hex);
+    for (int again = 0; again < 2; again++) {
+        if (again)
+            resume_often(f, BOTH, 7, hex);
+        struct json *report = read_report(f);
+        const struct json *stages = json_get(report, "stages");
+        assert_int_equal(json_len(stages), ARRAY_LEN(names));
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+            const struct json *stage = json_at(stages, i);
+            assert_stage(stage, names[i], i == 0 ? "language_model" : "classifier", 100);
+            assert_int_equal(json_get(stage, "perplexity") != NULL, i == 0);
+            if (again)
+                assert_int_equal(json_integer(stage, "tokens", 0), tokens[i]);
+            tokens[i] = json_integer(stage, "tokens", 0);
+        }
+        json_free(report);
+    }
+}
+
+static void what_a_model_knows_of_the_texts_is_reported(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    fixture_run_anew(f, RARE, hex);
+    char *path = fixture_path(f, "final");
+    for (int alone = 0; alone < 2; alone++) {
+        fixture_new_run(f);
+        fixture_run_ok(f, alone ? HEAD_ALONE : STILL, path);
+        struct json *report = read_report(f);
+        const struct json *vocabulary = json_get(report, "vocabulary");
+        double known = json_number(vocabulary, "known", -1);
+        int64_t matched = json_integer(vocabulary, "matched_rows", 0);
+        assert_true(known > .2 && known < .85);
+        if (alone)
+            assert_int_equal(matched, json_integer(vocabulary, "words", 0));
+        else
+            assert_true(matched < json_integer(vocabulary, "words", 0));
+        assert_true(warned_of(f, "vocabulary_differs"));
+        json_free(report);
+    }
+    mem_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +437,9 @@ int main(void)
         cmocka_unit_test(known_words_keep_their_rows_and_new_ones_get_the_mean),
         cmocka_unit_test(a_language_model_goes_on_with_its_decoder_a_classifier_is_warned_of),
         cmocka_unit_test(a_resumed_run_has_the_same_weights),
+        cmocka_unit_test(a_language_model_is_reported_as_its_last_epoch_was),
+        cmocka_unit_test(every_stage_is_reported_also_of_a_run_that_was_interrupted),
+        cmocka_unit_test(what_a_model_knows_of_the_texts_is_reported),
     };
     return cmocka_run_group_tests(tests, text_fixture_set_up, text_fixture_tear_down);
 }

@@ -109,7 +109,7 @@ static const struct field rows[] = {
      .takes = TAKES_NUMBER,
      .max = JOBSPEC_MAX_RATE,
      .above_min = true,
-     .shown = "the preset's; with `\"model\": null` 0.005",
+     .shown = "the preset's",
      .meaning = "preset parameter: the language model's largest rate, ten times that while it is "
                 "frozen"},
     {.name = "pct_start",

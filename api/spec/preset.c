@@ -10,7 +10,10 @@
  * fine_tune  fastai v2's Learner.fine_tune.
  * ulmfit     Howard & Ruder 2018 with fastai's numbers: the language model on the target's texts,
  *            then a classifier on its encoder, thawed group by group; with few labels each stage
- *            gets steps enough. */
+ *            gets steps enough.
+ *
+ * A start that knows nothing (random weights, no language model) has nothing worth keeping frozen:
+ * a preset may have another recipe for it. */
 #include "api/spec/preset.h"
 
 #include <math.h>
@@ -54,10 +57,16 @@ struct recipe_row {
     enum spread spread;
     double pct_start, div; /* 0: the preset's parameter */
     bool language_model;   /* on texts: else of the classifier */
-    bool once;             /* one epoch, where `epochs` is not 0, of a model that knows something */
+    bool once;             /* one epoch, where `epochs` is not 0 */
 };
 
 #define MAX_ROWS 6
+
+struct recipe {
+    double defaults[N_PARAMETERS];
+    int n_rows;
+    struct recipe_row rows[MAX_ROWS];
+};
 
 /* Defaults of top-level fields that a recipe brings along. */
 struct companions {
@@ -68,54 +77,60 @@ struct companions {
 
 struct preset {
     const char *name, *form, *meaning;
-    double defaults[N_PARAMETERS];
-    int n_rows;
-    struct recipe_row rows[MAX_ROWS];
+    struct recipe recipe;
     struct companions with;
-    int random_epochs;        /* from random weights: so many, none frozen; 0: as ever */
-    struct recipe_row random; /* what all layers do then */
+    struct recipe from_nothing; /* no rows: the same recipe */
 };
 
 static const struct preset presets[] = {
     {.name = "auto",
      .form = "v2",
      .meaning = "the head on cached features, at least 150 steps, then all layers at "
-                "slice(1e-5, 1e-4); from random weights 20 epochs with all layers, nothing frozen",
-     .defaults = {[EPOCHS] = 5,
-                  [FREEZE_EPOCHS] = 20,
-                  [BASE_LR] = 2e-3,
-                  [LR_MULT] = 10,
-                  [PCT_START] = .3,
-                  [DIV] = 5},
-     .n_rows = 2,
-     .rows = {{-1, FREEZE_EPOCHS, 150, 1, TENTH, .25, 25}, {0, EPOCHS, 0, 20, SPREAD, 0, 0}},
+                "slice(1e-5, 1e-4); from random weights all layers, nothing frozen",
+     .recipe = {.defaults = {[EPOCHS] = 5,
+                             [FREEZE_EPOCHS] = 20,
+                             [BASE_LR] = 2e-3,
+                             [LR_MULT] = 10,
+                             [PCT_START] = .3,
+                             [DIV] = 5},
+                .n_rows = 2,
+                .rows = {{-1, FREEZE_EPOCHS, 150, 1, TENTH, .25, 25},
+                         {0, EPOCHS, 0, 20, SPREAD, 0, 0}}},
      .with = {"eval", 1, 0},
-     .random_epochs = 20,
-     .random = {0, EPOCHS, 0, 2, SPREAD, 0, 0}},
+     .from_nothing = {.defaults = {[EPOCHS] = 20,
+                                   [FREEZE_EPOCHS] = 0,
+                                   [BASE_LR] = 2e-3,
+                                   [LR_MULT] = 1,
+                                   [PCT_START] = .3,
+                                   [DIV] = 5},
+                      .n_rows = 2,
+                      .rows = {{-1, FREEZE_EPOCHS, 150, 1, TENTH, .25, 25},
+                               {0, EPOCHS, 0, 2, SPREAD, 0, 0}}}},
     {.name = "fine_tune",
      .form = "v2",
      .meaning = "head alone, then all layers: fastai v2's `fine_tune`",
-     .defaults = {[EPOCHS] = 3,
-                  [FREEZE_EPOCHS] = 1,
-                  [BASE_LR] = 2e-3,
-                  [LR_MULT] = 100,
-                  [PCT_START] = .3,
-                  [DIV] = 5},
-     .n_rows = 2,
-     .rows = {{-1, FREEZE_EPOCHS, 0, 1, TENTH, .99, 25}, {0, EPOCHS, 0, 2, SPREAD, 0, 0}},
+     .recipe = {.defaults = {[EPOCHS] = 3,
+                             [FREEZE_EPOCHS] = 1,
+                             [BASE_LR] = 2e-3,
+                             [LR_MULT] = 100,
+                             [PCT_START] = .3,
+                             [DIV] = 5},
+                .n_rows = 2,
+                .rows = {{-1, FREEZE_EPOCHS, 0, 1, TENTH, .99, 25},
+                         {0, EPOCHS, 0, 2, SPREAD, 0, 0}}},
      .with = {"train", 0, 64}},
     {.name = "lesson1",
      .form = "v1",
      .meaning = "fastai v1's first lesson: 4 epochs for the head, then 2 for all layers at "
                 "slice(1e-6, 1e-4)",
-     .defaults = {[EPOCHS] = 2,
-                  [FREEZE_EPOCHS] = 4,
-                  [BASE_LR] = 3e-3,
-                  [LR_MULT] = 100,
-                  [PCT_START] = .3,
-                  [DIV] = 25},
-     .n_rows = 2,
-     .rows = {{-1, FREEZE_EPOCHS, 0, 1, TENTH, 0, 0}, {0, EPOCHS, 0, 30, SPREAD, 0, 0}},
+     .recipe = {.defaults = {[EPOCHS] = 2,
+                             [FREEZE_EPOCHS] = 4,
+                             [BASE_LR] = 3e-3,
+                             [LR_MULT] = 100,
+                             [PCT_START] = .3,
+                             [DIV] = 25},
+                .n_rows = 2,
+                .rows = {{-1, FREEZE_EPOCHS, 0, 1, TENTH, 0, 0}, {0, EPOCHS, 0, 30, SPREAD, 0, 0}}},
      .with = {"train", 0, 64}},
     {.name = "ulmfit",
      .form = "v2",
@@ -123,27 +138,38 @@ static const struct preset presets[] = {
          "the language model on all texts, its last group for one epoch, then all of it; "
          "then the classifier on its encoder: the head for at least 60 steps, one more group, two "
          "more, all layers for at least 30 each, at lower and lower rates; with `\"model\": null` "
-         "the language model from "
-         "nothing",
-     .defaults = {[EPOCHS] = 2,
-                  [FREEZE_EPOCHS] = 1,
-                  [BASE_LR] = 2e-2,
-                  [LR_MULT] = 45.6976, /* 2.6^4 */
-                  [LM_EPOCHS] = 10,
-                  [LM_LR] = 2e-3,
-                  [PCT_START] = .25,
-                  [DIV] = 25},
-     .n_rows = 6,
-     .rows = {{-1, LM_EPOCHS, 0, .1, EQUAL, 0, 0, .language_model = true, .once = true},
-              {0, LM_EPOCHS, 0, 1, EQUAL, 0, 0, .language_model = true},
-              {-1, FREEZE_EPOCHS, 60, 1, EQUAL, 0, 0},
-              {-2, FREEZE_EPOCHS, 30, 2, SPREAD, 0, 0},
-              {-3, FREEZE_EPOCHS, 30, 4, SPREAD, 0, 0},
-              {0, EPOCHS, 30, 20, SPREAD, 0, 0}},
-     .with = {NULL, 0, 0}},
+         "all of a language model from nothing, then the head and all layers, for at least 60 "
+         "steps each, "
+         "at one rate",
+     .recipe = {.defaults = {[EPOCHS] = 2,
+                             [FREEZE_EPOCHS] = 1,
+                             [BASE_LR] = 2e-2,
+                             [LR_MULT] = 45.6976, /* 2.6^4 */
+                             [LM_EPOCHS] = 10,
+                             [LM_LR] = 2e-3,
+                             [PCT_START] = .25,
+                             [DIV] = 25},
+                .n_rows = 6,
+                .rows = {{-1, LM_EPOCHS, 0, .1, EQUAL, 0, 0, .language_model = true, .once = true},
+                         {0, LM_EPOCHS, 0, 1, EQUAL, 0, 0, .language_model = true},
+                         {-1, FREEZE_EPOCHS, 60, 1, EQUAL, 0, 0},
+                         {-2, FREEZE_EPOCHS, 30, 2, SPREAD, 0, 0},
+                         {-3, FREEZE_EPOCHS, 30, 4, SPREAD, 0, 0},
+                         {0, EPOCHS, 30, 20, SPREAD, 0, 0}}},
+     .with = {NULL, 0, 0},
+     .from_nothing = {.defaults = {[EPOCHS] = 12,
+                                   [FREEZE_EPOCHS] = 1,
+                                   [BASE_LR] = 2e-2,
+                                   [LR_MULT] = 1,
+                                   [LM_EPOCHS] = 10,
+                                   [LM_LR] = 5e-3,
+                                   [PCT_START] = .25,
+                                   [DIV] = 25},
+                      .n_rows = 3,
+                      .rows = {{0, LM_EPOCHS, 0, 1, EQUAL, 0, 0, .language_model = true},
+                               {-1, FREEZE_EPOCHS, 60, 1, EQUAL, 0, 0},
+                               {0, EPOCHS, 60, 4, SPREAD, 0, 0}}}},
 };
-
-#define LM_LR_FROM_NOTHING 5e-3
 
 const char *const preset_names[] = {"auto", "fine_tune", "lesson1", "ulmfit", NULL};
 
@@ -163,29 +189,22 @@ const char *preset_form(const char *preset)
     return find(preset)->form;
 }
 
-/* A body that knows nothing is not worth freezing. */
-static bool is_random(const struct preset *preset, const struct json *spec)
-{
-    return preset->random_epochs > 0 && strcmp(json_string(spec, "weights", ""), "random") == 0;
-}
-
 static bool is_text(const struct preset *preset)
 {
-    return preset->defaults[LM_LR] > 0;
+    return preset->recipe.defaults[LM_LR] > 0;
 }
 
-/* A language model from nothing has nothing to keep frozen. */
-static bool is_from_nothing(const struct preset *preset, const struct json *spec)
+/* Of this spec: the one for a start that knows nothing, where the preset has such a one. */
+static const struct recipe *recipe_of(const struct preset *preset, const struct json *spec)
 {
-    return is_text(preset) && json_type(json_get(spec, "model")) == JSON_NULL;
+    bool nothing = is_text(preset) ? json_type(json_get(spec, "model")) == JSON_NULL
+                                   : strcmp(json_string(spec, "weights", ""), "random") == 0;
+    return nothing && preset->from_nothing.n_rows > 0 ? &preset->from_nothing : &preset->recipe;
 }
 
-static bool has_row(const struct preset *preset, const struct recipe_row *row,
-                    const struct json *spec, const double *values)
+static bool has_row(const struct recipe_row *row, const struct json *spec, const double *values)
 {
     bool model_alone = strcmp(json_string(spec, "task", ""), "language_model") == 0;
-    if (row->once && is_from_nothing(preset, spec))
-        return false;
     return values[row->epochs] > 0 && (row->language_model || !model_alone);
 }
 
@@ -226,24 +245,14 @@ static void add_stage(struct json *stages, const struct recipe_row *row,
 struct json *preset_stages(const char *name, const struct json *spec)
 {
     const struct preset *preset = find(name);
+    const struct recipe *recipe = recipe_of(preset, spec);
     double values[N_PARAMETERS];
-    memcpy(values, preset->defaults, sizeof(values));
-    if (is_random(preset, spec)) {
-        values[FREEZE_EPOCHS] = 0;
-        values[EPOCHS] = preset->random_epochs;
-        values[LR_MULT] = 1;
-    }
-    if (is_from_nothing(preset, spec))
-        values[LM_LR] = LM_LR_FROM_NOTHING;
     for (int i = 0; i < N_PARAMETERS; i++)
-        values[i] = json_number(spec, preset_parameters[i], values[i]);
+        values[i] = json_number(spec, preset_parameters[i], recipe->defaults[i]);
     struct json *stages = json_new_array();
-    for (int i = 0; i < preset->n_rows; i++) {
-        const struct recipe_row *row = &preset->rows[i];
-        if (row->freeze_to == 0 && is_random(preset, spec))
-            row = &preset->random;
-        if (has_row(preset, row, spec, values))
-            add_stage(stages, row, preset, values);
+    for (int i = 0; i < recipe->n_rows; i++) {
+        if (has_row(&recipe->rows[i], spec, values))
+            add_stage(stages, &recipe->rows[i], preset, values);
     }
     return stages;
 }
@@ -258,8 +267,8 @@ static bool is_given(const struct json *spec, const char *key)
 /* Where the recipe's cache would change what was asked for, or cannot be, there is none. */
 static bool may_cache(const struct preset *preset, const struct json *spec)
 {
-    return preset->with.cache_views > 0 && !is_random(preset, spec) && !is_given(spec, "mixup") &&
-           !is_given(spec, "cutmix") &&
+    return preset->with.cache_views > 0 && recipe_of(preset, spec) == &preset->recipe &&
+           !is_given(spec, "mixup") && !is_given(spec, "cutmix") &&
            strcmp(json_string(spec, "frozen_batchnorm", ""), "eval") == 0;
 }
 
@@ -268,7 +277,8 @@ void preset_fill(const char *name, struct json *spec)
     const struct preset *preset = find(name);
     if (!json_get(spec, "frozen_batchnorm") && !is_text(preset))
         json_set_string(spec, "frozen_batchnorm",
-                        is_random(preset, spec) ? "train" : preset->with.frozen_batchnorm);
+                        recipe_of(preset, spec) == &preset->recipe ? preset->with.frozen_batchnorm
+                                                                   : "train");
     if (!json_get(spec, "batch_size") && preset->with.batch_size > 0)
         json_set_integer(spec, "batch_size", preset->with.batch_size);
     else if (!json_get(spec, "batch_size"))
@@ -283,6 +293,24 @@ void preset_fill(const char *name, struct json *spec)
 
 /* --- Printing --- */
 
+static void print_row(struct buf *out, const struct preset *preset, const struct recipe *recipe)
+{
+    const struct companions *with = &preset->with;
+    bool pretrained = recipe == &preset->recipe;
+    buf_printf(out, "| `%s`%s | %s |", preset->name, pretrained ? "" : ", from nothing",
+               preset->form);
+    for (int i = 0; i < N_PARAMETERS; i++) {
+        bool has = is_text(preset) || (i != LM_EPOCHS && i != LM_LR);
+        buf_printf(out, has ? " %g |" : " - |", recipe->defaults[i]);
+    }
+    buf_printf(out, with->batch_size > 0 ? " %d |" : " auto |", with->batch_size);
+    const char *norms = pretrained ? with->frozen_batchnorm : "train";
+    buf_printf(out, " %s |", is_text(preset) ? "-" : norms);
+    buf_printf(out, pretrained && with->cache_views > 0 ? " views %d |" : " none |",
+               with->cache_views);
+    buf_printf(out, " %s |\n", pretrained ? preset->meaning : "as above, with these numbers");
+}
+
 void preset_print_table(struct buf *out)
 {
     buf_puts(out, "| preset | form |");
@@ -291,15 +319,8 @@ void preset_print_table(struct buf *out)
     buf_puts(out, " `batch_size` | `frozen_batchnorm` | `feature_cache` | what it does |\n"
                   "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t p = 0; p < ARRAY_LEN(presets); p++) {
-        const struct companions *with = &presets[p].with;
-        buf_printf(out, "| `%s` | %s |", presets[p].name, presets[p].form);
-        for (int i = 0; i < N_PARAMETERS; i++) {
-            bool has = is_text(&presets[p]) || (i != LM_EPOCHS && i != LM_LR);
-            buf_printf(out, has ? " %g |" : " - |", presets[p].defaults[i]);
-        }
-        buf_printf(out, with->batch_size > 0 ? " %d |" : " auto |", with->batch_size);
-        buf_printf(out, " %s |", with->frozen_batchnorm ? with->frozen_batchnorm : "-");
-        buf_printf(out, with->cache_views > 0 ? " views %d |" : " none |", with->cache_views);
-        buf_printf(out, " %s |\n", presets[p].meaning);
+        print_row(out, &presets[p], &presets[p].recipe);
+        if (presets[p].from_nothing.n_rows > 0)
+            print_row(out, &presets[p], &presets[p].from_nothing);
     }
 }

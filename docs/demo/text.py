@@ -32,8 +32,8 @@ def run(server, folder):
     dataset = upload(server, archive)
     spec = {**SPEC, "dataset": dataset["id"]}
     tuned, with_transfer = train(
-        server, "A language model on all letters, then a classifier on its encoder, thawed group "
-        "by group:", {**spec, "name": "ulmfit"})
+        server, "A language model on all letters, then a classifier on its encoder, its head "
+        "first, then all of it:", {**spec, "name": "ulmfit"})
     _, without = train(server, "For comparison, the same classifier without the language model:",
                        {**spec, "name": "classifier-alone", "lm_epochs": 0})
     baseline = server.call("GET", f"/v1/jobs/{tuned['id']}/report")["baseline"]

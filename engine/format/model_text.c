@@ -200,3 +200,13 @@ enum status model_text_check_weights(const struct model_text *text,
         status = check_shape(source, "decoder.bias", text->n_words, 0, err);
     return status;
 }
+
+enum status model_text_vocab(const struct model_text *text, struct vocab **vocab, struct err *err)
+{
+    size_t n = 0;
+    const char **words = mem_alloc((json_len(text->vocabulary) + 1) * sizeof *words);
+    json_each(word, text->vocabulary) words[n++] = json_as_string(word, "");
+    enum status status = vocab_from_words(words, n, vocab, err);
+    mem_free(words);
+    return status;
+}

@@ -48,6 +48,9 @@ enum status model_text_from_json(const struct json *object, struct model_text *t
  * 1 to MODEL_MAX_WORD bytes, and none but xxfake is there twice. */
 enum status model_text_check_vocabulary(const struct json *vocabulary, struct err *err);
 
+/* Its words as a vocabulary. Owned by the caller. */
+enum status model_text_vocab(const struct model_text *text, struct vocab **vocab, struct err *err);
+
 /* Whether the tensors have the sizes it says: encoder.weight (n_words, embedding), the layers and
  * their widths. Both numbers stand in the sentence. */
 enum status model_text_check_weights(const struct model_text *text,

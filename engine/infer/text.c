@@ -17,16 +17,6 @@ struct text_predictor {
 
 /* --- The model -------------------------------------------------------------------------------- */
 
-static enum status load_vocabulary(struct text_model *model, struct err *err)
-{
-    size_t n = 0;
-    const char **words = mem_alloc((size_t)model->info.text.n_words * sizeof *words);
-    json_each(word, model->info.text.vocabulary) words[n++] = json_as_string(word, "");
-    enum status status = vocab_from_words(words, n, &model->vocab, err);
-    mem_free(words);
-    return status;
-}
-
 enum status text_model_open(const char *weights, struct text_model *model, struct err *err)
 {
     struct tensor_source source;
@@ -37,7 +27,7 @@ enum status text_model_open(const char *weights, struct text_model *model, struc
     if (!model_info_is_text(&model->info))
         status = err_set(err, E_INVALID, "The model is one of pictures, not of text.");
     if (status == OK)
-        status = load_vocabulary(model, err);
+        status = model_text_vocab(&model->info.text, &model->vocab, err);
     if (status == OK)
         status = text_network_load(&model->info, &source, &model->graph, err);
     tensor_source_close(&source);

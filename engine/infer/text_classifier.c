@@ -10,6 +10,7 @@
 #include "engine/infer/text_model.h"
 #include "engine/op/xent.h"
 #include "engine/zoo/awd_lstm.h"
+#include "engine/zoo/text_rows.h"
 
 #define STEP_MULTIPLE 8 /* the last chunk's steps are rounded up: few kernels for many lengths */
 
@@ -33,7 +34,7 @@ struct row {
     struct text_item *item; /* borrowed */
     int32_t *words;         /* owned */
     int64_t n;
-    int64_t first_chunk; /* of the batch's, where it begins */
+    int64_t begins; /* of the batch's steps, where a chunk begins */
 };
 
 static int64_t min64(int64_t a, int64_t b)
@@ -113,46 +114,33 @@ static struct layout lay_out(const struct text_classifier *c, struct row *rows, 
         int64_t rest = rows[i].n - (chunks - 1) * c->seq_len;
         layout.chunks = chunks > layout.chunks ? chunks : layout.chunks;
         layout.last_steps = rest > layout.last_steps ? rest : layout.last_steps;
-        rows[i].first_chunk = -chunks;
+        rows[i].begins = -chunks * c->seq_len;
     }
     for (size_t i = 0; i < n; i++)
-        rows[i].first_chunk += layout.chunks;
+        rows[i].begins += layout.chunks * c->seq_len;
     layout.last_steps = (layout.last_steps + STEP_MULTIPLE - 1) / STEP_MULTIPLE * STEP_MULTIPLE;
     layout.last_steps = min64(layout.last_steps, c->seq_len);
     layout.kept = min64(layout.chunks, c->most_chunks);
     return layout;
 }
 
-static void fill_tokens(const struct text_classifier *c, const struct plans *plans,
-                        const struct row *rows, size_t n, int64_t chunk, int64_t steps)
-{
-    int32_t *tokens = plan_tokens(plans->encoder);
-    for (int64_t b = 0; b < plans->batch; b++) {
-        const struct row *row = b < (int64_t)n ? &rows[b] : NULL;
-        int64_t at = row ? (chunk - row->first_chunk) * c->seq_len : 0;
-        for (int64_t t = 0; t < steps; t++, at++)
-            tokens[t * plans->batch + b] =
-                row && at >= 0 && at < row->n ? row->words[at] : AWD_LSTM_PADDING;
-    }
-}
-
 static enum status encode(const struct text_classifier *c, const struct plans *plans,
                           const struct row *rows, size_t n, const struct layout *layout,
                           struct err *err)
 {
+    struct text_row texts[TEXT_MAX_BATCH];
+    size_t values = (size_t)(plans->batch * c->width);
     enum status status = OK;
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (struct text_row){rows[i].words, rows[i].n, rows[i].begins, false};
     for (int64_t chunk = 0; status == OK && chunk < layout->chunks; chunk++) {
         int64_t steps = chunk == layout->chunks - 1 ? layout->last_steps : c->seq_len;
-        int64_t slot = chunk - (layout->chunks - layout->kept);
-        status = plan_set_steps(plans->encoder, steps, err);
+        int64_t first = chunk * c->seq_len, slot = chunk - (layout->chunks - layout->kept);
+        text_rows_begin(plans->encoder, texts, (int64_t)n, first);
+        status = text_rows_read(plans->encoder, texts, (int64_t)n, plans->batch, first, steps, err);
         if (status != OK)
             break;
-        for (size_t i = 0; i < n; i++)
-            if (rows[i].first_chunk == chunk)
-                plan_clear_state(plans->encoder, (int64_t)i);
-        fill_tokens(c, plans, rows, n, chunk, steps);
         plan_forward(plans->encoder, 0, 0);
-        size_t values = (size_t)(plans->batch * c->width);
         if (slot >= 0)
             memcpy(plan_input(plans->head) + (size_t)(slot * c->seq_len) * values,
                    plan_output(plans->encoder), (size_t)steps * values * sizeof(float));
@@ -177,7 +165,7 @@ static enum status pool(const struct text_classifier *c, const struct plans *pla
         return status;
     for (int64_t b = 0; b < plans->batch; b++) {
         const struct row *row = b < (int64_t)n ? &rows[b] : NULL;
-        int64_t begin = row ? row->first_chunk * c->seq_len - dropped : 0;
+        int64_t begin = row ? row->begins - dropped : 0;
         plan_begins(plans->head)[b] = (int32_t)(row ? begin + left_out(c, row->n) : 0);
         plan_ends(plans->head)[b] = (int32_t)(row ? begin + row->n : 1);
     }

@@ -69,6 +69,15 @@ double xent_loss(const float *logits, const int32_t *labels, int64_t rows, int64
     return xent_sum(&plain, logits, &targets, rows, classes, n, gradient, row_loss) / n;
 }
 
+int64_t row_largest(const float *row, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (row[i] > row[best])
+            best = i;
+    return best;
+}
+
 void softmax_rows(const float *logits, int64_t rows, int64_t classes, float *probabilities)
 {
     for (int64_t r = 0; r < rows; r++) {

@@ -35,6 +35,9 @@ double xent_sum(const struct xent_options *options, const float *logits,
 double xent_weight(const struct xent_options *options, const struct xent_targets *targets,
                    int64_t rows);
 
+/* The place of the largest of a row's n logits or probabilities, of equals the first. */
+int64_t row_largest(const float *row, int64_t n);
+
 /* Probabilities (rows, classes) of logits. */
 void softmax_rows(const float *logits, int64_t rows, int64_t classes, float *probabilities);
 

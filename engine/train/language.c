@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/train/bptt.h"
 #include "engine/train/learner.h"
+#include "engine/train/stage_plans.h"
 #include "engine/train/text_run.h"
 
 struct language_stage {
@@ -19,25 +20,14 @@ static struct language_stage *own_of(const struct stage *stage)
     return stage->own;
 }
 
-static struct plan_options plan_of(const struct run *run, const struct recipe_stage *recipe,
-                                   enum plan_mode mode)
-{
-    return (struct plan_options){.mode = mode,
-                                 .batch = mode == PLAN_TRAIN ? recipe->batch : recipe->valid_rows,
-                                 .steps = run->text->options.seq_len,
-                                 .frozen_groups = recipe->frozen_groups};
-}
-
 static enum status open_plans(struct stage *stage, const struct run *run, int64_t index,
                               bool cached, struct err *err)
 {
     const struct recipe_stage *recipe = &run->recipe.stages[index];
-    struct plan_options train = plan_of(run, recipe, PLAN_TRAIN);
-    struct plan_options valid = plan_of(run, recipe, PLAN_INFER);
-    (void)cached;
-    enum status status = plan_new(run->graph, &train, &stage->train_plan, err);
+    struct stage_plans plans = stage_plans(&run->recipe, recipe, run->graph, cached);
+    enum status status = plan_new(run->graph, &plans.train, &stage->train_plan, err);
     if (status == OK && recipe->n_valid > 0)
-        status = plan_new(run->graph, &valid, &stage->valid_plan, err);
+        status = plan_new(run->graph, &plans.valid, &stage->valid_plan, err);
     return status;
 }
 

@@ -78,15 +78,6 @@ struct outcome {
     const char *label_text, *predicted_text;
 };
 
-static int32_t most_probable(const float *row, int64_t classes)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < classes; i++)
-        if (row[i] > row[best])
-            best = i;
-    return (int32_t)best;
-}
-
 static double minus_log(double probability)
 {
     return probability > 0 ? fmin(-log(probability), MAX_LOSS) : MAX_LOSS;
@@ -196,7 +187,7 @@ static enum status add_row(struct run_report *report, struct outcome *outcome, s
     enum status status = check_row(report, outcome->item, err);
     if (status != OK)
         return status;
-    outcome->best = most_probable(report->row, report->classes);
+    outcome->best = (int32_t)row_largest(report->row, report->classes);
     outcome->loss = NAN;
     if (report->options.multilabel)
         status = count_multiple(report, outcome, err);

@@ -5,21 +5,16 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "engine/zoo/awd_lstm.h"
+#include "engine/zoo/text_rows.h"
 
 #define DRAWS_A_BATCH ((uint64_t)1 << 20) /* chunks of a batch draw apart; of longer ones again */
-
-struct row {
-    const int32_t *words; /* borrowed */
-    uint32_t n;
-    int64_t begins; /* step of time where its text begins; a multiple of seq_len */
-};
 
 struct text_chunks {
     struct text_chunks_options options;
     struct plan *encoder, *head; /* owned */
     bool encoder_trains;
-    size_t width;      /* floats of one output */
-    struct row *rows;  /* owned; (batch) */
+    size_t width;          /* floats of one output */
+    struct text_row *rows; /* owned; (batch) */
     float *states;     /* owned; (kept chunks, state): as the encoder was before each kept chunk */
     size_t state;      /* floats of one */
     int64_t length;    /* steps of time of the batch */
@@ -128,24 +123,13 @@ static int64_t chunk_steps(const struct text_chunks *c, int64_t chunk)
     return min64(c->options.seq_len, c->length - chunk * c->options.seq_len);
 }
 
-static int32_t word_at(const struct text_chunks *c, const struct row *row, int64_t t)
-{
-    int64_t place = t - row->begins;
-    if (place < 0 || place >= row->n)
-        return AWD_LSTM_PADDING;
-    return row->words[c->options.backwards ? row->n - 1 - place : place];
-}
-
 static enum status run_chunk(struct text_chunks *c, int64_t chunk, struct err *err)
 {
-    int64_t first = chunk * c->options.seq_len, steps = chunk_steps(c, chunk);
-    enum status status = plan_set_steps(c->encoder, steps, err);
+    int64_t batch = c->options.batch;
+    enum status status = text_rows_read(c->encoder, c->rows, batch, batch,
+                                        chunk * c->options.seq_len, chunk_steps(c, chunk), err);
     if (status != OK)
         return status;
-    int32_t *tokens = plan_tokens(c->encoder);
-    for (int64_t t = 0; t < steps; t++)
-        for (int64_t b = 0; b < c->options.batch; b++)
-            tokens[t * c->options.batch + b] = word_at(c, &c->rows[b], first + t);
     plan_forward(c->encoder, c->seed, c->draw * DRAWS_A_BATCH + (uint64_t)chunk % DRAWS_A_BATCH);
     c->last_chunk = chunk;
     return OK;
@@ -178,12 +162,12 @@ static void place_rows(struct text_chunks *c, const struct text_corpus *corpus,
     int64_t seq_len = c->options.seq_len;
     c->length = 1;
     for (int64_t b = 0; b < c->options.batch; b++) {
-        struct row *row = &c->rows[b];
-        *row = (struct row){.words = padding, .n = 1};
-        if (b < count)
-            row->words = text_corpus_document(corpus, documents[b], &row->n);
-        if (row->n == 0)
-            *row = (struct row){.words = padding, .n = 1};
+        struct text_row *row = &c->rows[b];
+        uint32_t n = 0;
+        const int32_t *words = b < count ? text_corpus_document(corpus, documents[b], &n) : padding;
+        *row = (struct text_row){.words = n > 0 ? words : padding,
+                                 .n = n > 0 ? n : 1,
+                                 .backwards = c->options.backwards};
         c->length = row->n > c->length ? row->n : c->length;
     }
     for (int64_t b = 0; b < c->options.batch; b++)
@@ -197,18 +181,11 @@ static void place_pool(struct text_chunks *c)
 {
     int32_t *begins = plan_begins(c->head), *ends = plan_ends(c->head);
     for (int64_t b = 0; b < c->options.batch; b++) {
-        const struct row *row = &c->rows[b];
+        const struct text_row *row = &c->rows[b];
         int64_t first = row->begins > c->kept_from ? row->begins : c->kept_from;
         begins[b] = (int32_t)(first - c->kept_from);
         ends[b] = (int32_t)(row->begins + row->n - c->kept_from);
     }
-}
-
-static void begin_rows(struct text_chunks *c, int64_t chunk)
-{
-    for (int64_t b = 0; b < c->options.batch; b++)
-        if (c->rows[b].begins == chunk * c->options.seq_len)
-            plan_clear_state(c->encoder, b);
 }
 
 enum status text_chunks_forward(struct text_chunks *c, const struct text_corpus *corpus,
@@ -223,7 +200,7 @@ enum status text_chunks_forward(struct text_chunks *c, const struct text_corpus 
     plan_clear_state(c->encoder, -1);
     for (int64_t chunk = 0; status == OK && chunk * seq_len < c->length; chunk++) {
         bool kept = chunk * seq_len >= c->kept_from;
-        begin_rows(c, chunk);
+        text_rows_begin(c->encoder, c->rows, c->options.batch, chunk * seq_len);
         if (kept && c->encoder_trains)
             plan_read_state(c->encoder, state_before(c, chunk));
         status = run_chunk(c, chunk, err);

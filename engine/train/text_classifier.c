@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "engine/op/xent.h"
 #include "engine/train/learner.h"
 #include "engine/train/text_batches.h"
 #include "engine/train/text_chunks.h"
@@ -125,15 +126,6 @@ static enum status gradients(struct stage *stage, const struct run *run, int64_t
     return isfinite(*loss) ? text_chunks_backward(text->train_chunks, err) : OK;
 }
 
-static int64_t largest(const float *logits, int64_t classes)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < classes; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
-}
-
 static enum status validate(struct stage *stage, const struct run *run,
                             const struct stage_asked *asked, struct evaluation *evaluation,
                             struct err *err)
@@ -154,7 +146,7 @@ static enum status validate(struct stage *stage, const struct run *run,
         loss_add(&stage->loss, logits, &batch, &evaluation->loss, NULL);
         for (int i = 0; i < batch.count; i++)
             evaluation->correct +=
-                largest(logits + i * run->classes, run->classes) == batch.labels[i];
+                row_largest(logits + i * run->classes, run->classes) == batch.labels[i];
         evaluation->rows += batch.count;
         if (asked->go_on && !asked->go_on(asked->context))
             return err_set(err, E_CANCELLED, "The training run was told to stop.");

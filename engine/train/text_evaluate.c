@@ -13,23 +13,13 @@ struct text_chunks_options text_evaluate_chunks(const struct model_info *info, i
                                         .backwards = info->text.backwards};
 }
 
-static enum status model_vocab(const struct model_info *info, struct vocab **vocab, struct err *err)
-{
-    size_t i = 0;
-    const char **words = mem_alloc(((size_t)info->text.n_words + 1) * sizeof *words);
-    json_each(word, info->text.vocabulary) words[i++] = json_as_string(word, "");
-    enum status status = vocab_from_words(words, i, vocab, err);
-    mem_free(words);
-    return status;
-}
-
 enum status text_evaluate_open(struct text_evaluate *text, const struct model_info *info,
                                const struct pack *pack, const uint32_t *items, uint32_t n,
                                int64_t batch, const char *words,
                                const struct text_corpus_work *work, struct err *err)
 {
     *text = (struct text_evaluate){0};
-    enum status status = model_vocab(info, &text->vocab, err);
+    enum status status = model_text_vocab(&info->text, &text->vocab, err);
     if (status == OK)
         status = text_corpus_open(pack, items, n, text->vocab, words, work, &text->corpus, err);
     if (status != OK)

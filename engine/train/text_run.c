@@ -53,17 +53,6 @@ enum status text_run_items(const struct text_run *text, const struct recipe_stag
 
 /* --- vocabulary ------------------------------------------------------------------------------- */
 
-static enum status vocab_of_model(const struct model_text *model, struct vocab **vocab,
-                                  struct err *err)
-{
-    size_t n = json_len(model->vocabulary), i = 0;
-    const char **words = mem_alloc((n + 1) * sizeof *words);
-    json_each(word, model->vocabulary) words[i++] = json_as_string(word, "");
-    enum status status = vocab_from_words(words, n, vocab, err);
-    mem_free(words);
-    return status;
-}
-
 /* The words of the texts that the language model learns from; the start's rows are found. */
 static enum status make_vocab(struct text_run *text, const struct text_run_options *options,
                               const struct split *items, struct err *err)
@@ -79,7 +68,7 @@ static enum status make_vocab(struct text_run *text, const struct text_run_optio
                                    .max_words = text->options.max_vocab};
     text->vocab = vocab_from_counts(counts, &wanted);
     if (options->start)
-        status = vocab_of_model(&options->start->text, &old, err);
+        status = model_text_vocab(&options->start->text, &old, err);
     if (status == OK && old) {
         uint32_t n = vocab_n_words(text->vocab);
         text->rows = mem_alloc((size_t)n * sizeof *text->rows);
@@ -193,7 +182,7 @@ static enum status open_words(struct text_run *text, const struct text_run_optio
     if (status == OK && (language || !options->start))
         status = new_vocab(text, options, &items, err);
     else if (status == OK)
-        status = vocab_of_model(&options->start->text, &text->vocab, err);
+        status = model_text_vocab(&options->start->text, &text->vocab, err);
     if (status == OK) {
         uint32_t n, *all = all_items(text, &items, &n);
         thin(text->pack, options->most_bytes, all, &n);

@@ -4,14 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t largest(const float *logits, int64_t classes)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < classes; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
-}
+#include "engine/op/xent.h"
 
 /* Every class of the row is decided rightly: its probability reaches the threshold exactly where
  * the item has it. */
@@ -37,7 +30,7 @@ static bool is_right(const struct pass *pass, const struct batch *batch, int64_t
         uint32_t n_labels = pack_labels(pass->loss->pack, batch->items[row], &labels);
         return decides_all(logits + row * n, labels, n_labels, pass);
     }
-    return largest(logits + row * n, n) == batch->labels[row];
+    return row_largest(logits + row * n, n) == batch->labels[row];
 }
 
 enum status validate(const struct pass *pass, struct evaluation *evaluation, struct err *err)

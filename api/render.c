@@ -57,7 +57,7 @@ struct json *render_dataset(const struct dataset_row *row)
     json_set_string(object, "id", row->id);
     json_set_string(object, "object", "dataset");
     json_set_string(object, "name", row->name);
-    json_set_string(object, "kind", row->kind);
+    json_set_string(object, "kind", row->status == DATASET_READY ? row->kind : NULL);
     json_set_string(object, "status", dataset_status_name(row->status));
     set_dataset_progress(object, row);
     set_count(object, "items", row->items);

@@ -12,6 +12,7 @@ def upload(server, body, **query):
     body = body.encode() if isinstance(body, str) else body
     reply = server.http.post(f"{server.url}/v1/datasets", params={"name": "n", **query}, data=body)
     assert reply.status_code in (200, 201), reply.text
+    assert reply.json()["kind"] == ("text" if reply.json()["status"] == "ready" else None)
     return server.wait_dataset(reply.json()["id"])
 
 
@@ -24,7 +25,7 @@ def ready(server, body, **query):
 
 def failed(server, body, **query):
     dataset = upload(server, body, **query)
-    assert dataset["status"] == "failed", dataset
+    assert dataset["status"] == "failed" and dataset["kind"] is None, dataset
     return dataset["error"]
 
 

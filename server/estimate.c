@@ -52,18 +52,28 @@ static double valid_share(int64_t frozen, int64_t groups)
     return frozen == 0 ? 1. / 3 : frozen + 1 < groups ? .5 : .9;
 }
 
-/* Images that a stage works on, in training images; where nothing trains, in images of a pass. */
+/* "language_model" or "classifier" of a stage on texts, "" of one on pictures. */
+static const char *phase_of(const struct json *stage)
+{
+    return json_string(stage, "phase", "");
+}
+
+/* Images that a stage works on, in training images; where nothing trains, in images of a pass. Of
+ * texts rows: what validating them takes is in the operations of a step already. */
 static double images_of(const struct json *stage, double batch, int64_t frozen, int64_t groups)
 {
     double images = json_number(stage, "steps", 0) * batch;
-    if (frozen == groups)
+    if (frozen == groups || *phase_of(stage))
         return images;
     return images + json_number(stage, "epochs", 1) * json_number(stage, "n_valid", 0) *
                         valid_share(frozen, groups);
 }
 
-static const char *mode_of(const struct json *spec, int64_t frozen, int64_t groups, bool cached)
+static const char *mode_of(const struct json *spec, const struct json *stage, int64_t frozen,
+                           int64_t groups, bool cached)
 {
+    if (*phase_of(stage))
+        return phase_of(stage);
     if (frozen == 0)
         return "train";
     if (json_len(json_get(spec, "ensemble")) > 0)
@@ -74,17 +84,17 @@ static const char *mode_of(const struct json *spec, int64_t frozen, int64_t grou
 }
 
 /* `cached` is what the stage was told or is expected to be. */
-static struct cost_key key_of(const struct estimate_options *options, int64_t size, int64_t frozen,
-                              int64_t groups, bool cached)
+static struct cost_key key_of(const struct estimate_options *options, const struct json *stage,
+                              int64_t frozen, int64_t groups, bool cached)
 {
     return (struct cost_key){
         .machine = options->machine,
         .isa = options->isa,
         .threads = options->threads,
         .architecture = options->architecture,
-        .image_size = size,
+        .image_size = json_integer(stage, "size", 0),
         .frozen_groups = frozen,
-        .mode = mode_of(options->spec, frozen, groups, cached),
+        .mode = mode_of(options->spec, stage, frozen, groups, cached),
     };
 }
 
@@ -95,15 +105,26 @@ static struct range widen(const struct cost *cost, double factor, enum basis bas
                           fmax((double)cost->high_ns * factor, mean * bases[basis].high)};
 }
 
+/* How many times the arithmetic of what was measured: a picture of one size takes the same in every
+ * job, a row of texts what their length, the vocabulary and the network's sizes make of it. */
+static double scale_of(const struct cost_key *key, const struct cost *cost, double image_flops)
+{
+    return key->image_size > 0 || cost->image_flops <= 0 || image_flops <= 0
+               ? 1
+               : image_flops / (double)cost->image_flops;
+}
+
 /* Nanoseconds an image, and what that stands on. */
 static struct range image_cost(const struct estimate_options *options, const struct cost_key *key,
                                double image_flops, enum basis *basis)
 {
     struct cost cost;
     struct err unknown;
-    *basis = MEASURED;
-    if (cost_get(options->store, key, &cost, &unknown) == OK)
-        return widen(&cost, 1, MEASURED);
+    if (cost_get(options->store, key, &cost, &unknown) == OK) {
+        double scale = scale_of(key, &cost, image_flops);
+        *basis = scale > .5 && scale < 2 ? MEASURED : SIMILAR;
+        return widen(&cost, scale, *basis);
+    }
     *basis = SIMILAR;
     if (cost_similar(options->store, key, true, &cost, &unknown) == OK ||
         cost_similar(options->store, key, false, &cost, &unknown) == OK)
@@ -132,7 +153,7 @@ static void add_stage(const struct estimate_options *options, const struct json 
     int64_t frozen = frozen_groups(stage);
     int64_t groups = (int64_t)json_len(json_get(stage, "groups"));
     bool cached = json_type(json_get(options->spec, "feature_cache")) == JSON_OBJECT;
-    struct cost_key key = key_of(options, json_integer(stage, "size", 0), frozen, groups, cached);
+    struct cost_key key = key_of(options, stage, frozen, groups, cached);
     struct range image = image_cost(options, &key, flops_per_step / fmax(batch, 1), &basis);
     double images =
         images_of(stage, batch, frozen, groups) + finder_steps(options->spec, stage, index) * batch;
@@ -225,13 +246,13 @@ void estimate_learn(const struct estimate_options *options, const struct json *s
     double batch = json_number(stage, "batch_size", 1);
     int64_t groups = json_integer(stage, "groups", 1);
     double images = images_of(stage, batch, frozen, groups);
-    int64_t size = json_integer(stage, "size", 0);
+    bool known = json_integer(stage, "size", 0) > 0 || *phase_of(stage);
     bool cached = json_integer(stage, "cached_views", 0) > 0;
-    struct cost_key key = key_of(options, size, frozen, groups, cached);
+    struct cost_key key = key_of(options, stage, frozen, groups, cached);
     struct cost cost = {
         .image_ns = (int64_t)(seconds * 1e9 / fmax(images, 1)),
         .image_flops = (int64_t)(flops_per_step / fmax(batch, 1)),
     };
-    if (size > 0 && cost.image_ns > 0 && strcmp(key.mode, MODE_ENSEMBLE) != 0)
+    if (known && cost.image_ns > 0 && strcmp(key.mode, MODE_ENSEMBLE) != 0)
         cost_learn(options->store, &key, &cost, &ignored);
 }

@@ -12,8 +12,9 @@ struct cost_key {
     const char *isa;
     int64_t threads;
     const char *architecture;
-    int64_t image_size, frozen_groups;
-    const char *mode; /* of the frozen part: "train", "eval", "cache"; "pass": all of it, once */
+    int64_t image_size, frozen_groups; /* size 0: of texts, whose "images" are rows of a batch */
+    const char *mode; /* of the frozen part: "train", "eval", "cache"; "pass": all of it, once; of
+                         texts the phase */
 };
 
 struct cost {

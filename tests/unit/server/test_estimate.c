@@ -165,6 +165,52 @@ static void the_rate_finder_takes_its_time(void **state)
     json_free(made);
 }
 
+/* 10 steps of 8 rows of texts; %s: operations a step. */
+static const char text_plan[] =
+    "{\"stages\":[{\"name\":\"s\",\"phase\":\"%s\",\"epochs\":2,\"steps\":10,\"batch_size\":8,"
+    "\"n_train\":4000,\"n_valid\":400,\"groups\":["
+    "{\"name\":\"rnn1\",\"frozen\":false,\"parameters\":1000,\"trainable_parameters\":1000}]}],"
+    "\"estimate\":{\"peak_memory_bytes\":4096,\"flops_per_step\":[%s],\"steps\":[10],"
+    "\"batch_size\":8}}";
+
+static struct json *estimate_text(struct fixture *f, const char *phase, const char *flops)
+{
+    char text[500];
+    snprintf(text, sizeof text, text_plan, phase, flops);
+    struct json *plan = parse(text), *made = estimate_make(&f->options, plan);
+    json_free(plan);
+    return made;
+}
+
+static void stages_on_texts_teach_by_their_phase_and_scale_with_the_arithmetic(void **state)
+{
+    struct fixture *f = *state;
+    f->options.architecture = "awd-lstm";
+    struct json *header =
+        parse("{\"stage_index\":0,\"epochs\":2,\"steps\":10,\"batch_size\":8,\"groups\":1,"
+              "\"frozen_groups\":0,\"phase\":\"language_model\",\"n_train\":4000,\"n_valid\":400}");
+    struct json *made = estimate_text(f, "language_model", "8e9");
+    assert_string_equal(json_string(made, "basis", ""), "arithmetic");
+    json_free(made);
+    estimate_learn(&f->options, header, 8e9, 40);
+    json_free(header);
+    made = estimate_text(f, "language_model", "8e9");
+    assert_string_equal(json_string(made, "basis", ""), "measured");
+    assert_true(json_number(made, "seconds", 0) > 40 && json_number(made, "seconds", 0) < 42);
+    json_free(made);
+    made = estimate_text(f, "language_model", "12e9"); /* half as much again */
+    assert_string_equal(json_string(made, "basis", ""), "measured");
+    assert_true(json_number(made, "seconds", 0) > 60 && json_number(made, "seconds", 0) < 62);
+    json_free(made);
+    made = estimate_text(f, "language_model", "80e9");
+    assert_string_equal(json_string(made, "basis", ""), "similar");
+    assert_true(json_number(made, "seconds", 0) > 400 && json_number(made, "seconds", 0) < 402);
+    json_free(made);
+    made = estimate_text(f, "classifier", "8e9");
+    assert_string_equal(json_string(made, "basis", ""), "similar");
+    json_free(made);
+}
+
 /* 5 steps of 8 images, all groups frozen: what the verb tells of an evaluation. */
 static const char pass_text[] =
     "{\"stages\":[{\"name\":\"evaluate\",\"epochs\":1,\"steps\":5,\"batch_size\":8,\"size\":224,"
@@ -225,6 +271,9 @@ int main(void)
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_rate_finder_takes_its_time, open_fixture,
                                         close_fixture),
+        cmocka_unit_test_setup_teardown(
+            stages_on_texts_teach_by_their_phase_and_scale_with_the_arithmetic, open_fixture,
+            close_fixture),
         cmocka_unit_test_setup_teardown(a_pass_has_a_time_of_its_own_and_keeps_nothing_on_disk,
                                         open_fixture, close_fixture),
         cmocka_unit_test(an_inbox_is_bounded_in_order_and_can_be_closed),

@@ -13,6 +13,8 @@
 #define MIN_IMAGE_SIZE 8
 #define MAX_IMAGE_SIZE 4096
 #define MAX_NAMED      3 /* missing tensors that a sentence names */
+#define MIB            (1024.0 * 1024)
+#define ROOM_IN_HEADER (1u << 20) /* for tensors' entries, a resume file's position, lineage */
 
 /* --- Metadata -------------------------------------------------------------------------------- */
 
@@ -249,6 +251,20 @@ static struct chosen choose(const struct model_info *info, const struct graph *g
             chosen.params[chosen.n++] = graph->params[i];
     }
     return chosen;
+}
+
+enum status model_info_check_size(const struct model_info *info, struct err *err)
+{
+    struct json *metadata = model_info_metadata(info);
+    char *text = json_text(metadata);
+    size_t bytes = strlen(text), most = SAFETENSORS_MAX_HEADER - ROOM_IN_HEADER;
+    mem_free(text);
+    json_free(metadata);
+    if (bytes <= most)
+        return OK;
+    return err_set(err, E_INVALID,
+                   "A model's class names and words take %.1f MiB, and its file has room for %.1f",
+                   (double)bytes / MIB, (double)most / MIB);
 }
 
 enum status model_file_write(const char *path, const struct model_info *info,

@@ -67,6 +67,11 @@ enum status model_info_from_metadata(const struct json *metadata, struct model_i
  * twice: ImageNet has two cranes. */
 enum status model_check_classes(const struct json *classes, struct err *err);
 
+/* Whether what a model says of itself (class names, vocabulary) will fit the header of its file,
+ * with room for its tensors and what a resume file adds: to be asked before a training, not after
+ * it. E_INVALID with both sizes. */
+enum status model_info_check_size(const struct model_info *info, struct err *err);
+
 /* Writes the graph's parameters, atomically; for MODEL_HEAD_NONE without its last layer group. hex
  * (may be NULL): weights_sha256. */
 enum status model_file_write(const char *path, const struct model_info *info,

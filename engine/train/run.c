@@ -145,9 +145,14 @@ static enum status build_graph(struct run *run, const struct json *spec, struct 
     if (!start->with_head)
         start->head = run->recipe.head;
     snprintf(run->info.head, sizeof run->info.head, "%s", zoo_head_name(start->head));
+    struct err why = {0};
+    enum status status = model_info_check_size(&run->info, &why);
+    if (status != OK)
+        return err_at(err, status, "/dataset", "%s: use fewer classes, or shorter names.",
+                      why.detail);
     run->graph =
         zoo_build(net, &(struct zoo_options){.head = start->head, .classes = run->classes});
-    enum status status = check_start(run, err);
+    status = check_start(run, err);
     return status == OK ? run_restart(run, err) : status;
 }
 

@@ -110,6 +110,12 @@ int64_t text_corpus_words(const struct text_corpus *corpus, uint32_t document)
     return n;
 }
 
+double text_corpus_known(const struct text_corpus *corpus)
+{
+    uint64_t all = corpus->corpus ? corpus_n_tokens(corpus->corpus) : 0;
+    return all > 0 ? 1 - (double)corpus_n_unknown(corpus->corpus) / (double)all : 1;
+}
+
 const int32_t *text_corpus_document(const struct text_corpus *corpus, uint32_t document,
                                     uint32_t *n)
 {

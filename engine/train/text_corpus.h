@@ -39,6 +39,8 @@ uint32_t text_corpus_find(const struct text_corpus *corpus, uint32_t item);
 uint32_t *text_corpus_find_all(const struct text_corpus *corpus, const uint32_t *items, uint32_t n);
 
 int64_t text_corpus_words(const struct text_corpus *corpus, uint32_t document);
+/* The share of all words that the vocabulary has; 1 of none. */
+double text_corpus_known(const struct text_corpus *corpus);
 const int32_t *text_corpus_document(const struct text_corpus *corpus, uint32_t document,
                                     uint32_t *n);
 

@@ -141,21 +141,6 @@ static double words_a_byte(const struct text_run *text, const uint32_t *items, u
     return words / bytes;
 }
 
-/* Of the texts that are read, where the vocabulary is the start's: what is not unknown. */
-static double share_known(const struct text_run *text, uint32_t documents)
-{
-    const int32_t unknown = (int32_t)vocab_special(text->vocab, SPECIAL_UNK);
-    double lost = 0, all = 0;
-    for (uint32_t i = 0; i < documents; i++) {
-        uint32_t n;
-        const int32_t *words = text_corpus_document(text->corpus, i, &n);
-        for (uint32_t k = 0; k < n; k++)
-            lost += words[k] == unknown;
-        all += n;
-    }
-    return all > 0 ? 1 - lost / all : 1;
-}
-
 /* Of the language model's texts; without one of the classifier's. */
 static enum status new_vocab(struct text_run *text, const struct text_run_options *options,
                              const struct split *items, struct err *err)
@@ -171,6 +156,21 @@ static enum status new_vocab(struct text_run *text, const struct text_run_option
     return status;
 }
 
+/* Else the first checkpoint could not be written, and all until then would be lost. */
+static enum status check_size(const struct text_run *text, bool classifier, struct err *err)
+{
+    enum recipe_phase phase = classifier ? PHASE_CLASSIFIER : PHASE_LANGUAGE_MODEL;
+    struct model_info info = text_run_info(text, phase, text->pack);
+    struct err why = {0};
+    enum status status = model_info_check_size(&info, &why);
+    if (status != OK)
+        err_at(err, status, "/text/max_vocab",
+               "%s: lower \"max_vocab\" (%u words were taken), or raise \"min_freq\".", why.detail,
+               vocab_n_words(text->vocab));
+    model_info_deinit(&info);
+    return status;
+}
+
 static enum status open_words(struct text_run *text, const struct text_run_options *options,
                               struct err *err)
 {
@@ -183,6 +183,8 @@ static enum status open_words(struct text_run *text, const struct text_run_optio
         status = new_vocab(text, options, &items, err);
     else if (status == OK)
         status = model_text_vocab(&options->start->text, &text->vocab, err);
+    if (status == OK)
+        status = check_size(text, !recipe_is_language_model(options->spec), err);
     if (status == OK) {
         uint32_t n, *all = all_items(text, &items, &n);
         thin(text->pack, options->most_bytes, all, &n);
@@ -194,7 +196,7 @@ static enum status open_words(struct text_run *text, const struct text_run_optio
         if (status == OK)
             text->words_a_byte = words_a_byte(text, all, n);
         if (status == OK && !language && options->start)
-            text->known = share_known(text, n);
+            text->known = text_corpus_known(text->corpus);
         mem_free(all);
     }
     split_deinit(&items);

@@ -200,6 +200,37 @@ static void a_vocabulary_begins_with_the_special_tokens_and_has_each_word_once(v
     json_free(many);
 }
 
+/* So many words of 240 bytes and more. */
+static struct model_info long_info(int64_t n_words)
+{
+    struct model_info info = some_info(N_SPECIALS);
+    for (int64_t i = N_SPECIALS; i < n_words; i++) {
+        char word[256];
+        snprintf(word, sizeof word, "%0240lld", (long long)i);
+        json_add_string(info.text.vocabulary, word);
+    }
+    info.text.n_words = n_words;
+    return info;
+}
+
+static void words_that_will_not_fit_a_file_are_known_before_it_is_written(void **state)
+{
+    (void)state;
+    struct tensor_source source;
+    struct model_info fits = long_info(60000), read, large = long_info(70000);
+    assert_ok(model_info_check_size(&fits, &err), &err);
+    scratch_make();
+    write_model(&fits, 60000, 4 * HIDDEN, 3);
+    assert_ok(model_file_open(scratch_path("m"), &source, &read, &err), &err);
+    tensor_source_close(&source);
+    assert_refused(model_info_check_size(&large, &err), &err,
+                   "take 16.4 MiB, and its file has room for 15.0");
+    scratch_remove();
+    model_info_deinit(&fits);
+    model_info_deinit(&read);
+    model_info_deinit(&large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +238,7 @@ int main(void)
         cmocka_unit_test(tensors_of_other_sizes_are_refused),
         cmocka_unit_test(a_classifier_of_text_has_classes),
         cmocka_unit_test(what_it_says_is_validated_as_a_whole),
+        cmocka_unit_test(words_that_will_not_fit_a_file_are_known_before_it_is_written),
         cmocka_unit_test(a_vocabulary_begins_with_the_special_tokens_and_has_each_word_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

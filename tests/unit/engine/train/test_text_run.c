@@ -427,6 +427,23 @@ static void what_a_model_knows_of_the_texts_is_reported(void **state)
     mem_free(path);
 }
 
+#define LENGTHY(max_vocab)                                                                         \
+    "{'task':'language_model'," TEXT_WITH_WORDS(                                                   \
+        "1", max_vocab, "null") ",'batch_size':4,'stages':[" TEXT_STAGE("lm", "language_model",    \
+                                                                        "0", "1", "0.02") "]}"
+
+static void words_that_fit_no_model_file_are_refused_before_the_first_step(void **state)
+{
+    struct fixture *f = *state;
+    fixture_new_run(f);
+    assert_int_equal(fixture_run(f, LENGTHY("200000"), NULL), E_INVALID);
+    assert_string_equal(f->err.pointer, "/text/max_vocab");
+    assert_non_null(strstr(f->err.detail, "its file has room for 15.0: lower \"max_vocab\""));
+    assert_int_equal(fixture_count(f, "started"), 0);
+    fixture_new_run(f);
+    fixture_run_ok(f, LENGTHY("20000"), NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,5 +458,10 @@ int main(void)
         cmocka_unit_test(every_stage_is_reported_also_of_a_run_that_was_interrupted),
         cmocka_unit_test(what_a_model_knows_of_the_texts_is_reported),
     };
-    return cmocka_run_group_tests(tests, text_fixture_set_up, text_fixture_tear_down);
+    const struct CMUnitTest lengthy[] = {
+        cmocka_unit_test(words_that_fit_no_model_file_are_refused_before_the_first_step),
+    };
+    int failed = cmocka_run_group_tests(tests, text_fixture_set_up, text_fixture_tear_down);
+    return failed +
+           cmocka_run_group_tests(lengthy, text_fixture_set_up_long, text_fixture_tear_down);
 }

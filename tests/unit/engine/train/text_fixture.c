@@ -34,13 +34,29 @@ static void write_text(struct buf *text, int topic, int index, int sentences)
                    pick(&rng, places, 4));
 }
 
-static void add_text(struct pack_writer *writer, int index, bool labelled)
+/* Words index, index + step, ... of those of many letters. */
+static void write_long(struct buf *text, int index, int step)
+{
+    for (int i = index; i < N_LONG_WORDS; i += step) {
+        char word[N_LETTERS + 2];
+        for (int k = 0; k < N_LETTERS; k++)
+            word[k] = (char)('a' + (k < 24 ? (i >> k) & 15 : k % 20));
+        for (int k = 1; k < 24; k += 4)
+            memcpy(&word[k], "xyz", 3); /* no letter is repeated */
+        word[N_LETTERS] = ' ';
+        buf_append(text, word, N_LETTERS + 1);
+    }
+}
+
+static void add_text(struct pack_writer *writer, int index, bool labelled, bool lengthy)
 {
     struct buf text;
     struct err err;
     char path[32];
     int topic = index % 2;
-    buf_init(&text, 1u << 16);
+    buf_init(&text, 1u << 20);
+    if (lengthy)
+        write_long(&text, index % N_UNLABELLED, N_UNLABELLED);
     write_text(&text, topic, index, labelled && index < N_LONG ? 12 : 1 + index % 3);
     struct pack_record record = {.label = labelled ? topic : PACK_NO_LABEL,
                                  .split = labelled ? SPLIT_TRAIN : SPLIT_UNLABELLED,
@@ -51,7 +67,7 @@ static void add_text(struct pack_writer *writer, int index, bool labelled)
     buf_deinit(&text);
 }
 
-static int set_up(void **state, int labelled)
+static int set_up(void **state, int labelled, bool lengthy)
 {
     static const char *const names[] = {"animals", "weather"};
     struct fixture *f = mem_alloc(sizeof *f);
@@ -64,7 +80,7 @@ static int set_up(void **state, int labelled)
     struct pack_writer *writer =
         pack_writer_new(open(f->pack, flags, 0600), open(f->index, flags, 0600));
     for (int i = 0; i < N_TEXTS + N_UNLABELLED; i++)
-        add_text(writer, i, i < labelled);
+        add_text(writer, i, i < labelled, lengthy && i >= labelled);
     if (pack_writer_finish(writer, names, labelled > 0 ? 2 : 0, &err) != OK)
         fail_msg("%s", err.detail);
     pack_writer_free(writer);
@@ -76,12 +92,17 @@ static int set_up(void **state, int labelled)
 
 int text_fixture_set_up(void **state)
 {
-    return set_up(state, N_TEXTS);
+    return set_up(state, N_TEXTS, false);
 }
 
 int text_fixture_set_up_unlabelled(void **state)
 {
-    return set_up(state, 0);
+    return set_up(state, 0, false);
+}
+
+int text_fixture_set_up_long(void **state)
+{
+    return set_up(state, N_TEXTS, true);
 }
 
 int text_fixture_tear_down(void **state)

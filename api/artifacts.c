@@ -168,12 +168,26 @@ static void copy_member(struct json *to, const struct json *from, const char *ke
         json_set_null(to, key);
 }
 
+/* The report of a classifier: a language model's has no classes, and so none of these parts. */
+static enum status read_report(struct app *app, const struct request *request, struct json **report,
+                               struct err *err)
+{
+    struct job_row job;
+    enum status status = read_json(app, request, "report.json", &job, report, err);
+    if (status || json_get(*report, "classes"))
+        return status;
+    json_free(*report);
+    return err_set(err, E_NOT_FOUND,
+                   "The job %s trained a language model, which has no classes: GET "
+                   "/v1/jobs/%s/report has what there is.",
+                   job.id, job.id);
+}
+
 enum status jobs_confusion_matrix(struct app *app, const struct request *request,
                                   struct reply *reply, struct err *err)
 {
-    struct job_row job;
     struct json *report = NULL;
-    enum status status = read_json(app, request, "report.json", &job, &report, err);
+    enum status status = read_report(app, request, &report, err);
     if (status)
         return status;
     struct json *body = json_new_object();
@@ -189,9 +203,8 @@ enum status jobs_confusion_matrix(struct app *app, const struct request *request
 static enum status reply_part(struct app *app, const struct request *request, const char *key,
                               int64_t n, struct reply *reply, struct err *err)
 {
-    struct job_row job;
     struct json *report = NULL;
-    enum status status = read_json(app, request, "report.json", &job, &report, err);
+    enum status status = read_report(app, request, &report, err);
     if (status)
         return status;
     struct json *data = json_new_array();

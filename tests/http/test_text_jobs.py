@@ -178,6 +178,9 @@ def test_a_language_model_alone_is_a_base_for_later_jobs(real_server, dataset):
     assert report["task"] == "language_model"
     assert report["perplexity"] == job["latest"]["perplexity"]
     assert report["accuracy"] == job["latest"]["accuracy"]
+    for part in ("confusion_matrix", "most_confused", "top_losses"):
+        told = problem(real_server.get(f"/v1/jobs/{job['id']}/{part}"), 404)
+        assert "no classes" in told["detail"]
     stage, = report["stages"]
     assert stage["tokens"] > 0 and stage["n_valid"] > 0
     assert report["vocabulary"]["words"] == model["text"]["vocabulary"]

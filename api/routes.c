@@ -93,9 +93,8 @@ const struct route routes[] = {
     {"POST", "/v1/models/{id}/predict", models_predict, SCOPE_READ, UPLOAD | BODY_JSON,
      ROUTE_DEFERS | ROUTE_IMAGES, "top_k tta ensemble",
      "classifies one picture, or several in a form; or {\"text\"} or {\"texts\"}; with ensemble, "
-     "the "
-     "mean over other models, too; a language model goes on with a text: {\"text\", \"next\", "
-     "\"temperature\", \"seed\"}"},
+     "the mean over other models, too; a language model goes on with a text: {\"text\", "
+     "\"next\", \"temperature\", \"seed\"}"},
     {"GET", "/v1/checkpoints/{id}/weights", checkpoint_weights, SCOPE_READ, BODY_NONE, ROUTE_DEFERS,
      "format", "a checkpoint's weights, in the same formats"},
 };

@@ -25,8 +25,8 @@
 #include "base/json.h"
 #include "base/status.h"
 
-#define JOBSPEC_MAX_ENSEMBLE                                                                       \
-    8 /* models whose probabilities are averaged, in jobs and predictions */
+/* Models whose probabilities are averaged, in jobs and predictions. */
+#define JOBSPEC_MAX_ENSEMBLE 8
 
 /* E_SYNTAX (unknown key, wrong type) or E_INVALID (out of range, contradiction), with err->pointer.
  * Whether dataset and model exist is the caller's to check. *resolved is owned by the caller. */

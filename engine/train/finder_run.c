@@ -13,6 +13,7 @@
 #define STAGE_OF_SWEEP 0x10000            /* loaders' number of a stage: its own behind this */
 #define DRAWS_OF_SWEEP ((int64_t)1 << 40) /* behind all steps of training */
 #define MOMENTUM       .9                 /* fastai's optimisers' own: a sweep has no schedule */
+#define PASSES_WARNED  10                 /* over the same data within a sweep */
 
 /* One batch at the sweep's next rate. False: the sweep is over. */
 static enum status sweep_step(struct training *t, struct finder *finder, bool *more,
@@ -65,6 +66,20 @@ static enum status write_curve(struct training *t, const struct finder *finder, 
     return status;
 }
 
+static void warn_few_batches(struct training *t, const struct finder *finder)
+{
+    long long batches = training_stage(t)->steps_per_epoch;
+    if (finder->n < PASSES_WARNED * batches)
+        return;
+    char detail[256];
+    snprintf(detail, sizeof detail,
+             "The rate finder went over the stage's %lld batch%s %lld times: its curve also shows "
+             "the network learning these few items by heart. Take its rates as upper bounds, or "
+             "find them on more data or with a smaller batch_size.",
+             batches, batches == 1 ? "" : "es", (long long)finder->n / batches);
+    events_warning(&t->events, "lr_find_few_batches", detail);
+}
+
 enum status finder_run(struct training *t, bool tell, struct finder_suggestions *suggested,
                        struct err *err)
 {
@@ -83,6 +98,8 @@ enum status finder_run(struct training *t, bool tell, struct finder_suggestions 
     optim_reset(&t->optim, t->run.graph);
     if (status == OK && !t->want_pause)
         status = write_curve(t, &finder, err);
+    if (status == OK && !t->want_pause)
+        warn_few_batches(t, &finder);
     *suggested = finder_suggest(&finder);
     finder_deinit(&finder);
     shadow_deinit(&saved);

@@ -348,7 +348,7 @@ static void the_task_lr_find_leaves_a_curve_and_no_weights(void **state)
     json_free(result);
 }
 
-/* Epochs follow each other until the sweep is over: two batches suffice. */
+/* Epochs follow each other until the sweep is over: two batches suffice, with a remark. */
 static void the_finder_works_on_two_batches(void **state)
 {
     struct fixture *f = *state;
@@ -358,6 +358,7 @@ static void the_finder_works_on_two_batches(void **state)
                    NULL);
     struct json *curve = read_curve(f);
     assert_true(json_len(json_get(curve, "losses")) > 20);
+    assert_true(told(f, "warning", "code", "lr_find_few_batches"));
     json_free(curve);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json_file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/admission.h"
@@ -100,13 +101,11 @@ static enum status store_schedule(struct planning *planning, struct err *err)
 {
     struct json *schedule = json_new_object();
     json_set(schedule, "stages", json_copy(json_get(planning->result, "stages")));
-    char *text = json_text(schedule);
     char *path = mem_printf("%s/schedule.json", planning->errand.folder);
-    enum status status = fs_write_file(path, text, strlen(text), err);
+    enum status status = json_write_file(schedule, planning->errand.folder, "schedule.json", err);
     if (status == OK)
         status = blob_move(planning->errand.work.supervisor->store, path, &planning->schedule, err);
     mem_free(path);
-    mem_free(text);
     json_free(schedule);
     return status;
 }

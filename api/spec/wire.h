@@ -60,8 +60,9 @@
  *            -> out/SLOT.safetensors; goes on by itself from the newest resumable one in `out`
  *            (ensemble: of evaluations, files of the models that are averaged; or absent)
  *   predict  {verb, weights, threads}
- *   plan     {verb, spec, pack, index, weights|null, ensemble, threads, out} -> out/result.json
- * {stages, estimate:{peak_memory_bytes, flops_per_step:[...], steps:[...], batch_size}}
+ *   plan     {verb, spec, pack, index, weights|null, ensemble, threads, out}
+ *            -> out/result.json {stages, estimate:{peak_memory_bytes, flops_per_step:[...],
+ *            steps:[...], batch_size}}
  *
  * SLOTS of train: "stage-K" (K = 1..), "best", "language-model" (what a classifier of texts stands
  * on), "resume-a", "resume-b" (written in turn: everything that a run needs to go on), "final".

@@ -3,11 +3,9 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
-#include "base/mem.h"
+#include "base/json_file.h"
 #include "engine/train/step.h"
 
 #define STAGE_OF_SWEEP 0x10000            /* loaders' number of a stage: its own behind this */
@@ -56,10 +54,7 @@ static enum status write_curve(struct training *t, const struct finder *finder, 
 {
     struct json *json = finder_json(finder);
     json_set_string(json, "stage", training_stage(t)->name);
-    char *text = json_text(json), *path = mem_printf("%s/%s", t->options->folder, FINDER_FILE);
-    enum status status = fs_write_file(path, text, strlen(text), err);
-    mem_free(path);
-    mem_free(text);
+    enum status status = json_write_file(json, t->options->folder, FINDER_FILE, err);
     json_free(json);
     if (status == OK)
         events_artifact(&t->events, FINDER_FILE);

@@ -15,6 +15,7 @@
 #include "engine/core/plan.h"
 #include "engine/train/recipe.h"
 
+/* Bytes that an engine takes before it has any plan. */
 #define FOOTPRINT_BASE (24 << 20)
 
 struct footprint {

@@ -1,9 +1,6 @@
 #include "engine/train/language_report.h"
 
-#include <string.h>
-
-#include "base/fs.h"
-#include "base/mem.h"
+#include "base/json_file.h"
 #include "engine/train/report.h"
 
 enum status language_report_write(const char *folder, const struct scores *scores,
@@ -19,10 +16,7 @@ enum status language_report_write(const char *folder, const struct scores *score
     json_set_number(report, "perplexity", scores->perplexity);
     json_each(part, parts) json_set(report, json_key(part), json_copy(part));
     json_set(report, "warnings", warnings_json(warnings));
-    char *text = json_text(report), *path = mem_printf("%s/" REPORT_JSON, folder);
-    enum status status = fs_write_file(path, text, strlen(text), err);
-    mem_free(path);
-    mem_free(text);
+    enum status status = json_write_file(report, folder, REPORT_JSON, err);
     json_free(report);
     return status;
 }

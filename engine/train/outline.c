@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/fs.h"
-#include "base/mem.h"
+#include "base/json_file.h"
 #include "engine/train/stage_plans.h"
 
 #define MAX_ROWS_IN_ALL 32768 /* of all stages: what a result may weigh */
@@ -114,10 +113,7 @@ enum status outline_write(const char *folder, const struct recipe *recipe,
 {
     struct json *outline = json_new_object();
     json_set(outline, "stages", outline_stages(recipe, graph));
-    char *text = json_text(outline), *path = mem_printf("%s/" OUTLINE_FILE, folder);
-    enum status status = fs_write_file(path, text, strlen(text), err);
-    mem_free(path);
-    mem_free(text);
+    enum status status = json_write_file(outline, folder, OUTLINE_FILE, err);
     json_free(outline);
     return status;
 }

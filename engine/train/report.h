@@ -39,9 +39,8 @@ struct run_report_options {
     bool multilabel;
     double threshold; /* multi-label: a class is predicted where its probability reaches this */
     const struct json *baseline; /* of texts: what a simple model reaches; NULL: none. Borrowed */
-    const struct json
-        *run;    /* of a training run: {stages, vocabulary (of texts)}; or NULL. Borrowed */
-    int64_t tta; /* augmented views averaged into each row; 0: none */
+    const struct json *run; /* of training: {stages, vocabulary (of texts)}; or NULL. Borrowed */
+    int64_t tta;            /* augmented views averaged into each row; 0: none */
 };
 
 /* Some items' outcome, in any number and order; no item twice. Their labels are the pack's. */

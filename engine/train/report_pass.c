@@ -85,7 +85,8 @@ static bool add_view(const struct taker *taker, struct member *member, const flo
     return true;
 }
 
-/* A batch of one model: its part of the means. Returns the number of items that it completed. */
+/* A batch of one model: its part of the means. Returns the number of items that it completed, or -1
+ * where it has other items than the models before it. */
 static int add_batch(struct taker *taker, struct member *member, const struct batch *batch,
                      const float *logits)
 {
@@ -99,6 +100,8 @@ static int add_batch(struct taker *taker, struct member *member, const struct ba
             mean[c] =
                 (first ? 0 : mean[c]) +
                 member->plain[member->places ? member->places[c] : c] / (float)taker->n_members;
+        if (!first && taker->items[done] != batch->items[i])
+            return -1;
         taker->items[done++] = batch->items[i];
     }
     return done;
@@ -117,11 +120,11 @@ static enum status next_batch(struct taker *taker, struct run_report_rows *rows,
         status = model_stream_next(taker->members[k].stream, &batch, &logits, err);
         if (status != OK)
             break;
-        if (k > 0 && batch.count != *count)
-            return err_set(err, E_INTERNAL, "The models of an ensemble lost their step.");
-        *count = batch.count;
         if (!alone)
             rows->rows = add_batch(taker, &taker->members[k], &batch, logits);
+        if (rows->rows < 0 || (k > 0 && batch.count != *count))
+            return err_set(err, E_INTERNAL, "The models of an ensemble lost their step.");
+        *count = batch.count;
     }
     if (alone)
         *rows =

@@ -72,8 +72,7 @@ void report_run_warnings(const struct run *run, struct warnings *warnings)
         warnings_add(warnings, "decoder_is_new",
                      "The model that the job starts from is no language model: the decoder's bias "
                      "begins at zero, and the classifier gets a new head. Name the language model "
-                     "that it was made from "
-                     "(its lineage says which), or say \"lm_epochs\": 0.");
+                     "that it was made from (its lineage says which), or say \"lm_epochs\": 0.");
     if (starts_from_drawn_images(run))
         warnings_add(warnings, "bundled_body",
                      "The bundled body of %s was pretrained on drawn images alone: it shows how "

@@ -128,22 +128,12 @@ static enum status write_result(struct report *report, const struct json *docume
     enum status status = fs_file_size(export->path, &bytes, err);
     if (status != OK)
         return status;
-    char *path = mem_printf("%s/result.json", json_string(document, "out", ""));
-    struct json *result = json_new_object(), *header = json_new_object();
+    struct json *result = json_new_object();
     json_set_string(result, "format", export->format->name);
     json_set_string(result, "file", export->format->file);
     json_set_integer(result, "bytes", (int64_t)bytes);
-    char *text = json_text(result);
-    status = fs_write_file(path, text, strlen(text), err);
-    json_set_string(header, "type", "result");
-    if (!report_is_wire(report))
-        json_set(header, "export", json_copy(result));
-    if (status == OK)
-        report_send(report, header);
-    json_free(header);
+    status = report_result(report, result, json_string(document, "out", ""), "export", err);
     json_free(result);
-    mem_free(text);
-    mem_free(path);
     return status;
 }
 

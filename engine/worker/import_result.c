@@ -158,22 +158,12 @@ enum status import_write(struct report *report, const char *out, const struct im
 {
     char hex[SHA256_HEX];
     char *weights = mem_printf("%s/weights.safetensors", out);
-    char *path = mem_printf("%s/result.json", out);
     enum status status = model_file_write(weights, imported->info, imported->graph, hex, err);
     if (status == OK) {
-        struct json *result = make_result(imported, hex), *header = json_new_object();
-        char *text = json_text(result);
-        status = fs_write_file(path, text, strlen(text), err);
-        json_set_string(header, "type", "result");
-        if (!report_is_wire(report))
-            json_set(header, "model", json_copy(result));
-        if (status == OK)
-            report_send(report, header);
-        json_free(header);
+        struct json *result = make_result(imported, hex);
+        status = report_result(report, result, out, "model", err);
         json_free(result);
-        mem_free(text);
     }
     mem_free(weights);
-    mem_free(path);
     return status;
 }

@@ -107,19 +107,7 @@ static enum status write_results(const struct ingest *ingest, const struct inges
     if (status || (status = commit(ingest, "index", err)))
         return status;
     struct json *result = make_result(ingest, ingested);
-    char *text = json_text(result);
-    char *path = mem_printf("%s/result.json", ingest->out);
-    status = fs_write_file(path, text, strlen(text), err);
-    if (!status) {
-        struct json *header = json_new_object();
-        json_set_string(header, "type", "result");
-        if (!report_is_wire(ingest->report))
-            json_set(header, "dataset", json_copy(result));
-        report_send(ingest->report, header);
-        json_free(header);
-    }
-    mem_free(path);
-    mem_free(text);
+    status = report_result(ingest->report, result, ingest->out, "dataset", err);
     json_free(result);
     return status;
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "api/spec/jobspec.h"
-#include "base/fs.h"
 #include "base/mem.h"
 #include "engine/format/model_file.h"
 #include "engine/train/evaluate_subject.h"
@@ -233,17 +232,6 @@ static enum status plan_evaluation(const struct json *document, const struct jso
     return status == OK ? evaluate_plan(&options, limit, result, err) : status;
 }
 
-static enum status write_result(const struct json *document, const struct json *result,
-                                struct err *err)
-{
-    char *text = json_text(result);
-    char *path = mem_printf("%s/result.json", json_string(document, "out", "."));
-    enum status status = fs_write_file(path, text, strlen(text), err);
-    mem_free(path);
-    mem_free(text);
-    return status;
-}
-
 static enum status run(struct report *report, const struct json *document, struct err *err)
 {
     struct json *spec = NULL, *result = NULL;
@@ -253,15 +241,9 @@ static enum status run(struct report *report, const struct json *document, struc
         status = evaluate_is_task(spec) ? plan_evaluation(document, spec, limit, &result, err)
                                         : plan_training(document, limit, &result, err);
     if (status == OK)
-        status = write_result(document, result, err);
+        status = report_result(report, result, json_string(document, "out", "."), NULL, err);
     json_free(result);
     json_free(spec);
-    if (status == OK) {
-        struct json *header = json_new_object();
-        json_set_string(header, "type", "result");
-        report_send(report, header);
-        json_free(header);
-    }
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version.h"
@@ -217,6 +218,21 @@ static void read_request(struct report *report)
     else
         note_request(report, frame.header);
     frame_deinit(&frame);
+}
+
+enum status report_result(struct report *report, const struct json *result, const char *folder,
+                          const char *shown, struct err *err)
+{
+    enum status status = json_write_file(result, folder, "result.json", err);
+    if (status != OK)
+        return status;
+    struct json *header = json_new_object();
+    json_set_string(header, "type", "result");
+    if (shown && !report_is_wire(report))
+        json_set(header, shown, json_copy(result));
+    report_send(report, header);
+    json_free(header);
+    return OK;
 }
 
 enum report_request report_poll(struct report *report)

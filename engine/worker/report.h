@@ -34,6 +34,10 @@ void report_log(struct report *report, const char *format, ...)
 void report_warning(struct report *report, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void report_error(struct report *report, const struct err *err); /* main.c sends it for a verb */
+/* FOLDER/result.json, then the header `result`: what a verb ends with. By hand the header shows
+ * the result, too, as `shown`; NULL: it does not. */
+enum status report_result(struct report *report, const struct json *result, const char *folder,
+                          const char *shown, struct err *err);
 
 /* What the parent asked for since the last poll, without waiting. Pause and cancel stay: once
  * asked for, every later poll answers them again (cancel outranks pause, pause a checkpoint). */

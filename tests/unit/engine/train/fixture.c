@@ -206,6 +206,20 @@ int fixture_tear_down(void **state)
     return 0;
 }
 
+struct json *fixture_json(const struct fixture *fixture, const char *name)
+{
+    struct buf text;
+    struct err err = {0};
+    struct json *json = NULL;
+    char *path = mem_printf("%s/%s", fixture->out, name);
+    buf_init(&text, 16u << 20);
+    if (fs_read_file(path, &text, &err) != OK || json_parse(text.data, text.len, &json, &err) != OK)
+        fail_msg("%s", err.detail);
+    mem_free(path);
+    buf_deinit(&text);
+    return json;
+}
+
 void fixture_run_ok(struct fixture *fixture, const char *spec, const char *weights)
 {
     if (fixture_run(fixture, spec, weights) != OK)

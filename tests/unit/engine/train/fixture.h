@@ -46,6 +46,9 @@ int fixture_count(const struct fixture *fixture, const char *type);
 /* weights_sha256 of the last `result`; "" without one. Copied into `hex`. */
 const char *fixture_result(const struct fixture *fixture, char hex[65]);
 
+/* A file that the run left, which must be there; owned by the caller. */
+struct json *fixture_json(const struct fixture *fixture, const char *name);
+
 char *fixture_path(const struct fixture *fixture, const char *slot); /* mem_free it */
 
 #endif

@@ -54,20 +54,6 @@ static char *write_model(const struct fixture *fixture, const char *const *class
 static const char *const ours[] = {"blue", "red"}, *const turned[] = {"red", "blue"};
 static const char *const others[] = {"blue", "green"}, *const more[] = {"blue", "grey", "red"};
 
-static struct json *read_report(const struct fixture *fixture)
-{
-    struct buf text;
-    struct err err = {0};
-    struct json *json = NULL;
-    char *path = mem_printf("%s/%s", fixture->out, REPORT_JSON);
-    buf_init(&text, 16u << 20);
-    if (fs_read_file(path, &text, &err) != OK || json_parse(text.data, text.len, &json, &err) != OK)
-        fail_msg("%s", err.detail);
-    mem_free(path);
-    buf_deinit(&text);
-    return json;
-}
-
 static struct json *evaluate(struct fixture *fixture, const char *spec, const char *const *classes,
                              int n)
 {
@@ -76,7 +62,7 @@ static struct json *evaluate(struct fixture *fixture, const char *spec, const ch
     if (fixture_run(fixture, spec, model) != OK)
         fail_msg("%s", fixture->err.detail);
     mem_free(model);
-    return read_report(fixture);
+    return fixture_json(fixture, REPORT_JSON);
 }
 
 /* The lines of predictions.ndjson, in the order of the items; owned. */
@@ -333,7 +319,7 @@ static void answer_all(struct fixture *fixture, const char *spec, double blue[MO
         }
     }
     fixture->ensemble = NULL;
-    *report = read_report(fixture);
+    *report = fixture_json(fixture, REPORT_JSON);
     json_free(files);
     for (int k = 0; k < MODELS; k++)
         mem_free(paths[k]);

@@ -331,20 +331,6 @@ static void a_language_model_goes_on_with_its_decoder_a_classifier_is_warned_of(
 
 /* --- Reports ---------------------------------------------------------------------------------- */
 
-static struct json *read_report(const struct fixture *f)
-{
-    struct buf text;
-    struct err err = {0};
-    struct json *json = NULL;
-    char *path = mem_printf("%s/%s", f->out, REPORT_JSON);
-    buf_init(&text, 16u << 20);
-    if (fs_read_file(path, &text, &err) != OK || json_parse(text.data, text.len, &json, &err) != OK)
-        fail_msg("%s", err.detail);
-    mem_free(path);
-    buf_deinit(&text);
-    return json;
-}
-
 static void assert_stage(const struct json *stage, const char *name, const char *phase,
                          int64_t tokens)
 {
@@ -361,7 +347,7 @@ static void a_language_model_is_reported_as_its_last_epoch_was(void **state)
     struct fixture *f = *state;
     char hex[65];
     fixture_run_anew(f, LANGUAGE, hex);
-    struct json *report = read_report(f);
+    struct json *report = fixture_json(f, REPORT_JSON);
     const struct json *stages = json_get(report, "stages"), *only = json_first(stages);
     const struct json *vocabulary = json_get(report, "vocabulary");
     assert_string_equal(json_string(report, "task", ""), "language_model");
@@ -388,7 +374,7 @@ static void every_stage_is_reported_also_of_a_run_that_was_interrupted(void **st
     for (int again = 0; again < 2; again++) {
         if (again)
             resume_often(f, BOTH, 7, hex);
-        struct json *report = read_report(f);
+        struct json *report = fixture_json(f, REPORT_JSON);
         const struct json *stages = json_get(report, "stages");
         assert_int_equal(json_len(stages), ARRAY_LEN(names));
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -412,7 +398,7 @@ static void what_a_model_knows_of_the_texts_is_reported(void **state)
     for (int alone = 0; alone < 2; alone++) {
         fixture_new_run(f);
         fixture_run_ok(f, alone ? HEAD_ALONE : STILL, path);
-        struct json *report = read_report(f);
+        struct json *report = fixture_json(f, REPORT_JSON);
         const struct json *vocabulary = json_get(report, "vocabulary");
         double known = json_number(vocabulary, "known", -1);
         int64_t matched = json_integer(vocabulary, "matched_rows", 0);

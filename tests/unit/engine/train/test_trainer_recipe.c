@@ -15,6 +15,8 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/format/model_file.h"
+#include "engine/train/finder.h"
+#include "engine/train/report.h"
 #include "tests/unit/engine/train/fixture.h"
 
 #define SPEC(rest, stages)                                                                         \
@@ -156,13 +158,7 @@ static void fractions_of_the_data_leave_a_learning_curve(void **state)
     struct fixture *f = *state;
     same_in_pieces(f, SPEC("'save_best':{'monitor':'valid_loss'},",
                            FRACTION("0.25") "," FRACTION("0.5") "," FRACTION("1")));
-    struct buf text;
-    struct err err;
-    struct json *report = NULL;
-    buf_init(&text, 1u << 20);
-    char *path = mem_printf("%s/report.json", f->out);
-    assert_int_equal(fs_read_file(path, &text, &err), OK);
-    assert_int_equal(json_parse(text.data, text.len, &report, &err), OK);
+    struct json *report = fixture_json(f, REPORT_JSON);
     const struct json *curve = json_get(report, "learning_curve");
     assert_int_equal(json_len(curve), 3);
     assert_true(json_number(json_at(curve, 0), "fraction", 0) == .25);
@@ -170,8 +166,6 @@ static void fractions_of_the_data_leave_a_learning_curve(void **state)
     assert_true(told(f, "artifact", "name", "report.json"));
     assert_true(told(f, "log", "detail", "Checkpoints took"));
     json_free(report);
-    mem_free(path);
-    buf_deinit(&text);
 }
 
 static void a_stage_that_ends_worse_than_the_one_before_is_told(void **state)
@@ -287,20 +281,6 @@ static void sums_of_gradients_survive_a_pause(void **state)
 
 /* --- the rate finder -------------------------------------------------------------------------- */
 
-static struct json *read_curve(const struct fixture *f)
-{
-    struct buf text;
-    struct err err = {0};
-    struct json *json = NULL;
-    char *path = mem_printf("%s/lr_find.json", f->out);
-    buf_init(&text, 1u << 20);
-    if (fs_read_file(path, &text, &err) != OK || json_parse(text.data, text.len, &json, &err) != OK)
-        fail_msg("%s", err.detail);
-    mem_free(path);
-    buf_deinit(&text);
-    return json;
-}
-
 #define WITH_RATE SPEC("'lr_find':{'steps':20},", STAGE("stage-1", "0", "2", "%s", ""))
 
 static void a_run_with_a_sweep_before_it_is_the_same_run(void **state)
@@ -310,7 +290,7 @@ static void a_run_with_a_sweep_before_it_is_the_same_run(void **state)
     snprintf(spec, sizeof spec, WITH_RATE, "'auto'");
     fixture_run_anew(f, spec, automatic);
     assert_true(told(f, "artifact", "name", "lr_find.json"));
-    struct json *curve = read_curve(f);
+    struct json *curve = fixture_json(f, FINDER_FILE);
     double valley = json_number(json_get(curve, "suggestions"), "valley", NAN);
     json_free(curve);
     assert_true(valley > 1e-7 && valley < 10);
@@ -335,7 +315,7 @@ static void the_task_lr_find_leaves_a_curve_and_no_weights(void **state)
     struct fixture *f = *state;
     fixture_run_ok(f, SPEC("'task':'lr_find','lr_find':{'start':1e-6,'end':1,'steps':60},", WHOLE),
                    NULL);
-    struct json *curve = read_curve(f), *result = fixture_event(f, "result", 0);
+    struct json *curve = fixture_json(f, FINDER_FILE), *result = fixture_event(f, "result", 0);
     size_t n = json_len(json_get(curve, "losses"));
     assert_true(n >= 30 && n <= 60 && json_len(json_get(curve, "smoothed")) == n);
     assert_true(json_as_number(json_at(json_get(curve, "learning_rates"), 0), 0) == 1e-6);
@@ -356,7 +336,7 @@ static void the_finder_works_on_two_batches(void **state)
                    "{'model':'thaw-small','weights':'random','image':{'size':32},'batch_size':16,"
                    "'task':'lr_find','stages':[" WHOLE "]}",
                    NULL);
-    struct json *curve = read_curve(f);
+    struct json *curve = fixture_json(f, FINDER_FILE);
     assert_true(json_len(json_get(curve, "losses")) > 20);
     assert_true(told(f, "warning", "code", "lr_find_few_batches"));
     json_free(curve);

@@ -59,7 +59,9 @@ static enum status not_an_archive(struct err *err)
 {
     err_set(err, E_INVALID,
             "The upload is not an archive: a zip, tar, tar.gz or tar.zst was expected.");
-    err_name(err, "not_an_archive", NULL);
+    err_name(err, "not_an_archive",
+             "If it is a table of texts, remove the NUL bytes and other control characters from "
+             "it, or name its encoding by ?encoding=.");
     return E_INVALID;
 }
 

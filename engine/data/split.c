@@ -165,6 +165,17 @@ static void keep(const struct pack *pack, struct split *split)
     }
 }
 
+static enum status nothing_to_train(const struct pack *pack, struct err *err)
+{
+    bool unlabelled = false;
+    for (uint32_t i = 0; i < pack_n_items(pack) && !unlabelled; i++)
+        unlabelled = pack_item(pack, i)->split == SPLIT_UNLABELLED;
+    return err_set(err, E_INVALID,
+                   unlabelled ? "The data set has no item with a label to train a classifier on: "
+                                "label some, or say \"task\": \"language_model\"."
+                              : "The data set has no item to train on.");
+}
+
 enum status split_make(const struct pack *pack, double valid_fraction, uint64_t split_seed,
                        struct split *split, struct err *err)
 {
@@ -190,7 +201,7 @@ enum status split_make(const struct pack *pack, double valid_fraction, uint64_t 
     else if (!status)
         status = divide(pack, valid_fraction, split_seed, &made, err);
     if (!status && made.n_train == 0)
-        status = err_set(err, E_INVALID, "The data set has no item to train on.");
+        status = nothing_to_train(pack, err);
     if (status)
         split_deinit(&made);
     else

@@ -107,6 +107,11 @@ def test_what_cannot_be_read_says_where_and_what_to_do(real_server, body, query,
     assert error["code"] == code and part in error["detail"], error
 
 
+def test_a_short_table_with_a_nul_says_what_to_remove(real_server):
+    error = failed(real_server, "text,label\nhel\0lo,good\nworld,bad\n")
+    assert error["code"] == "not_an_archive" and "NUL" in error["hint"], error
+
+
 def test_rows_that_cannot_be_used_are_listed_and_stop_nothing(real_server):
     body = ("text,label,split\n" "a,x,train\n" "b,y,train\n" "c,x\n" "d,x,train,more\n"
             "e\0f,x,train\n" ",x,train\n" "g,x,sometime\n" "h,z,test\n" "i,y,test\n"

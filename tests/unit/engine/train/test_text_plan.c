@@ -185,7 +185,9 @@ static void a_classifier_is_refused_without_labels(void **state)
     struct fixture *f = *state;
     fixture_new_run(f);
     assert_int_equal(fixture_run(f, CLASSIFIER, NULL), E_INVALID);
-    assert_string_equal(f->err.detail, "The data set has no item to train on.");
+    assert_string_equal(f->err.detail,
+                        "The data set has no item with a label to train a classifier on: label "
+                        "some, or say \"task\": \"language_model\".");
 }
 
 static void what_trains_a_language_model_alone_needs_no_labels(void **state)

@@ -23,10 +23,16 @@ function bar(job) {
   }));
 }
 
+/* What the job's model does, or would if it ended now: the best epoch's only where that one is kept. */
+function score(job) {
+  const scores = (job.spec.save_best ? job.best : job.latest) ?? {};
+  if (Number.isFinite(scores.perplexity)) return ["perplexity ", el("b", {}, decimal(scores.perplexity, 1))];
+  return Number.isFinite(scores.accuracy) ? ["accuracy ", el("b", {}, percent(scores.accuracy))] : [];
+}
+
 function figures(job) {
   const parts = [];
   const progress = job.progress;
-  const accuracy = (job.best ?? job.latest)?.accuracy;
   if (job.status === "running" && progress) {
     parts.push(`${progress.stage}, epoch ${progress.epoch + 1} of ${progress.epochs}`);
     if (progress.tokens_per_second) parts.push(`${decimal(progress.tokens_per_second, 0)} tokens/s`);
@@ -34,9 +40,8 @@ function figures(job) {
   }
   if (job.status === "queued") parts.push(job.queue_position ? `${job.queue_position} before it` : "next in line");
   if (job.status === "failed" && job.error) parts.push(job.error.code);
-  const line = el("div", { class: "figures" }, parts.join(" · "));
-  if (Number.isFinite(accuracy)) line.append(parts.length ? " · " : "", "accuracy ", el("b", {}, percent(accuracy)));
-  return line;
+  const known = score(job);
+  return el("div", { class: "figures" }, parts.join(" · "), parts.length && known.length ? " · " : "", ...known);
 }
 
 function when(job) {

@@ -5,6 +5,10 @@
 
 #include <math.h>
 
+#include "base/simd.h"
+
+#define LANES 16 /* blocks drawn at once by rng_floats: a loop over them becomes vectors */
+
 static uint64_t mix(uint64_t x) /* the finalizer of splitmix64: a bijection that stirs well */
 {
     x += 0x9e3779b97f4a7c15u;
@@ -36,21 +40,26 @@ struct rng rng_stream(const char *purpose, uint64_t seed, uint64_t a, uint64_t b
     };
 }
 
-static void philox(const uint32_t key[2], uint64_t low, uint64_t high, uint32_t out[4])
+/* One block of four words. Written so that a loop over blocks becomes vectors. */
+static inline __attribute__((always_inline)) void philox(const uint32_t key[2], uint64_t low,
+                                                         uint64_t high, uint32_t out[4])
 {
-    uint32_t k0 = key[0], k1 = key[1];
-    uint32_t c[4] = {(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)};
+    uint32_t a = (uint32_t)low, b = (uint32_t)(low >> 32), c = (uint32_t)high,
+             d = (uint32_t)(high >> 32), k0 = key[0], k1 = key[1];
+#pragma GCC unroll 10
     for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xd2511f53u * c[0], p1 = (uint64_t)0xcd9e8d57u * c[2];
-        c[0] = (uint32_t)(p1 >> 32) ^ c[1] ^ k0;
-        c[1] = (uint32_t)p1;
-        c[2] = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
-        c[3] = (uint32_t)p0;
+        uint64_t p0 = (uint64_t)0xd2511f53u * a, p1 = (uint64_t)0xcd9e8d57u * c;
+        a = (uint32_t)(p1 >> 32) ^ b ^ k0;
+        b = (uint32_t)p1;
+        c = (uint32_t)(p0 >> 32) ^ d ^ k1;
+        d = (uint32_t)p0;
         k0 += 0x9e3779b9u;
         k1 += 0xbb67ae85u;
     }
-    for (int i = 0; i < 4; i++)
-        out[i] = c[i];
+    out[0] = a;
+    out[1] = b;
+    out[2] = c;
+    out[3] = d;
 }
 
 uint32_t rng_u32(struct rng *rng)
@@ -80,9 +89,39 @@ uint32_t rng_below(struct rng *rng, uint32_t n)
     return (uint32_t)(product >> 32);
 }
 
+static float unit(uint32_t word)
+{
+    return (float)(word >> 8) * 0x1p-24f;
+}
+
 float rng_float(struct rng *rng)
 {
-    return (float)(rng_u32(rng) >> 8) * 0x1p-24f;
+    return unit(rng_u32(rng));
+}
+
+/* The next LANES blocks. */
+SIMD static void draw_blocks(const struct rng *rng, float *restrict to)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        uint32_t block[4];
+        philox(rng->key, rng->counter + i, rng->stream[0], block);
+        to[4 * i] = unit(block[0]);
+        to[4 * i + 1] = unit(block[1]);
+        to[4 * i + 2] = unit(block[2]);
+        to[4 * i + 3] = unit(block[3]);
+    }
+}
+
+void rng_floats(struct rng *rng, float *to, size_t n)
+{
+    for (; n && rng->used < 4; n--)
+        *to++ = rng_float(rng);
+    for (; n >= 4 * LANES; n -= 4 * LANES, to += 4 * LANES) {
+        draw_blocks(rng, to);
+        rng->counter += LANES;
+    }
+    for (; n; n--)
+        *to++ = rng_float(rng);
 }
 
 double rng_uniform(struct rng *rng, double low, double high)

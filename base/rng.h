@@ -24,6 +24,8 @@ uint32_t rng_u32(struct rng *rng);
 uint64_t rng_u64(struct rng *rng);
 uint32_t rng_below(struct rng *rng, uint32_t n); /* uniform in 0..n-1, without bias; n > 0 */
 float rng_float(struct rng *rng);                /* uniform in [0,1), 24 bits */
+/* The next n numbers of rng_float, many at a time. */
+void rng_floats(struct rng *rng, float *to, size_t n);
 double rng_uniform(struct rng *rng, double low, double high);
 double rng_normal(struct rng *rng);                           /* mean 0, variance 1 (Box-Muller) */
 void rng_shuffle(struct rng *rng, uint32_t *items, size_t n); /* Fisher-Yates */

@@ -1,27 +1,34 @@
-/* dropout.c -- zeroes a share p of the values and scales the rest by 1/(1-p); the identity in
- * inference. Each row's mask is a stream of its own, named by seed, step, node and row: the same on
- * every machine, whatever the threads, and again after a resume. */
+/* dropout.c -- zeroes a share p of the values and scales the rest by 1/(1-p), each row by a mask of
+ * its own; the identity in inference. */
 #include "base/rng.h"
+#include "engine/core/simd.h"
 #include "engine/op/op.h"
 
-static void draw_row(struct plan *plan, const struct step *step, int64_t row, float *mask)
+SIMD static void mask_of(float *numbers, float share, float scale, int64_t n)
 {
-    float share = step->node->u.dropout, scale = 1.f / (1.f - share);
-    uint64_t which = (uint64_t)(step->node - plan->graph->nodes) << 32 | (uint64_t)row;
-    struct rng rng = rng_stream("dropout", plan->seed, plan->run_step, which);
-    for (int64_t i = 0; i < step->out.c; i++)
-        mask[i] = rng_float(&rng) < share ? 0.f : scale;
+    for (int64_t i = 0; i < n; i++)
+        numbers[i] = numbers[i] < share ? 0.f : scale;
+}
+
+void op_draw_mask(const struct plan *plan, const char *purpose, int64_t node, int64_t row,
+                  float share, float *mask, int64_t n)
+{
+    uint64_t which = (uint64_t)node << 32 | (uint64_t)row;
+    struct rng rng = rng_stream(purpose, plan->seed, plan->run_step, which);
+    rng_floats(&rng, mask, (size_t)n);
+    mask_of(mask, share, 1.f / (1.f - share), n);
 }
 
 /* at: x, y, mask */
 static void run_forward(struct plan *plan, const struct step *step)
 {
     int64_t rows = shape_rows(&step->out), c = step->out.c;
+    int64_t node = step->node - plan->graph->nodes;
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++) {
         const float *x = step->at[0] + r * c;
         float *y = step->at[1] + r * c, *mask = step->at[2] + r * c;
-        draw_row(plan, step, r, mask);
+        op_draw_mask(plan, "dropout", node, r, step->node->u.dropout, mask, c);
         for (int64_t i = 0; i < c; i++)
             y[i] = x[i] * mask[i];
     }

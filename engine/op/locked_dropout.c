@@ -1,21 +1,14 @@
 /* locked_dropout.c -- dropout over (T,B,C) with one mask (B,C) for all time steps (Gal and
- * Ghahramani 2016; fastai's RNNDropout): the identity in inference. A row's mask is a stream of its
- * own, named by seed, step, node and row. */
-#include "base/rng.h"
+ * Ghahramani 2016; fastai's RNNDropout): the identity in inference. */
 #include "engine/core/simd.h"
 #include "engine/op/op.h"
 
 static void draw(const struct plan *plan, const struct step *step, float *mask)
 {
-    float share = step->node->u.dropout, scale = 1.f / (1.f - share);
-    int64_t c = step->out.c;
+    int64_t c = step->out.c, node = step->node - plan->graph->nodes;
 #pragma omp parallel for schedule(static)
-    for (int64_t b = 0; b < step->out.h; b++) {
-        uint64_t which = (uint64_t)(step->node - plan->graph->nodes) << 32 | (uint64_t)b;
-        struct rng rng = rng_stream("locked dropout", plan->seed, plan->run_step, which);
-        for (int64_t i = 0; i < c; i++)
-            mask[b * c + i] = rng_float(&rng) < share ? 0.f : scale;
-    }
+    for (int64_t b = 0; b < step->out.h; b++)
+        op_draw_mask(plan, "locked dropout", node, b, step->node->u.dropout, mask + b * c, c);
 }
 
 /* Time steps [begin,end): y = x * mask, n floats each. */

@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/rng.h"
 #include "engine/core/simd.h"
 #include "engine/op/fast_exp.h"
 #include "engine/op/op.h"
@@ -43,11 +42,7 @@ static bool drops(const struct plan *plan, const struct node *node)
 
 void lstm_draw_row(const struct plan *plan, int64_t node, int64_t row, float *mask, int64_t n)
 {
-    float share = plan->graph->nodes[node].u.dropout, scale = 1.f / (1.f - share);
-    uint64_t which = (uint64_t)node << 32 | (uint64_t)row;
-    struct rng rng = rng_stream("weight dropout", plan->seed, plan->run_step, which);
-    for (int64_t i = 0; i < n; i++)
-        mask[i] = rng_float(&rng) < share ? 0.f : scale;
+    op_draw_mask(plan, "weight dropout", node, row, plan->graph->nodes[node].u.dropout, mask, n);
 }
 
 SIMD static void multiply(float *to, const float *by, int64_t n)

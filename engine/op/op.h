@@ -36,6 +36,11 @@ void op_add_to(struct plan *plan, int node, int source, int target);
 /* The same, or target = source. */
 void op_copy_to(struct plan *plan, int node, int source, int target, bool add);
 
+/* mask (n) of dropout: 0 with probability `share`, else 1 / (1 - share). A stream of its own, named
+ * by seed, step, node and row: the same on every machine and thread, and again after a resume. */
+void op_draw_mask(const struct plan *plan, const char *purpose, int64_t node, int64_t row,
+                  float share, float *mask, int64_t n);
+
 /* c (m,n) = a b + beta c, row-major, by oneDNN; 'T': that operand is stored transposed. */
 void op_gemm(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
              int64_t lda, const float *b, int64_t ldb, float beta, float *c);

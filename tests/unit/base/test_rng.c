@@ -39,6 +39,23 @@ static void philox_gives_the_published_vectors(void **state)
     }
 }
 
+static void many_floats_are_those_that_come_one_by_one(void **state)
+{
+    (void)state;
+    enum { MOST = 200 };
+    float many[MOST];
+    for (int before = 0; before < 6; before++)
+        for (int n = 0; n <= MOST; n += 1 + n / 8) {
+            struct rng one = rng_stream("floats", 7, 1, 2), other = one;
+            for (int i = 0; i < before; i++)
+                assert_int_equal(rng_u32(&one), rng_u32(&other));
+            rng_floats(&other, many, (size_t)n);
+            for (int i = 0; i < n; i++)
+                assert_true(many[i] == rng_float(&one));
+            assert_int_equal(rng_u32(&one), rng_u32(&other));
+        }
+}
+
 static void a_stream_depends_on_its_name_and_numbers_alone(void **state)
 {
     (void)state;
@@ -147,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_gives_the_published_vectors),
+        cmocka_unit_test(many_floats_are_those_that_come_one_by_one),
         cmocka_unit_test(a_stream_depends_on_its_name_and_numbers_alone),
         cmocka_unit_test(the_values_of_a_stream_never_change),
         cmocka_unit_test(below_is_uniform_and_in_range),

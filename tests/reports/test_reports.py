@@ -161,6 +161,7 @@ def test_fractions_give_a_curve_and_what_twice_the_data_would_bring(folder, pack
     law, twice = report["power_law"], report["power_law"]["twice"]
     assert twice["n_train"] == 240 and twice["low"] <= twice["high"]
     near(1 - twice["accuracy"], law["a"] + law["b"] * 240 ** -law["c"], 1e-6)
+    near(twice["gain"], law["b"] * (120 ** -law["c"] - 240 ** -law["c"]), 1e-6)
 
 
 def test_a_killed_run_has_the_curve_of_one_that_was_not(folder, pack):

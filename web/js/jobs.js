@@ -85,9 +85,10 @@ function detail(job, epochs) {
 export function card(job, state, onToggle) {
   const epochs = state.history.get(job.id);
   const dataset = state.datasets.get(job.dataset)?.name ?? job.dataset;
+  const model = state.models.get(job.model)?.name ?? job.model ?? "from nothing";
   return el("article", { class: "job", "data-id": job.id },
     el("button", { type: "button", "aria-expanded": epochs ? "true" : "false", onclick: () => onToggle(job.id) },
-      el("div", { class: "name" }, job.name ?? dataset, el("small", {}, `${job.model ?? "from nothing"} on ${dataset}`)),
+      el("div", { class: "name" }, job.name ?? dataset, el("small", {}, `${model} on ${dataset}`)),
       el("span", { class: `pill ${job.status}` }, job.status),
       figures(job), el("div", { class: "when" }, when(job)), bar(job)),
     epochs ? detail(job, epochs) : null);

@@ -12,6 +12,7 @@ export class State {
     this.jobs = new Map();
     this.history = new Map(); // job id -> epochs, for the jobs that are open on the page
     this.datasets = new Map(); // id -> dataset
+    this.models = new Map(); // id -> model: those that jobs start from
     this.items = new Map(); // dataset id -> its first items, for those that are open on the page
     this.onChange = onChange;
     this.due = new Map(); // job id -> timer
@@ -23,6 +24,7 @@ export class State {
     const [jobs, datasets] = await Promise.all([get(`/v1/jobs?limit=${SHOWN}`), get("/v1/datasets?limit=100")]);
     for (const dataset of datasets.data) this.datasets.set(dataset.id, dataset);
     for (const job of jobs.data) this.jobs.set(job.id, job);
+    await Promise.all([...new Set(jobs.data.map((job) => job.model))].map((id) => this.model(id)));
     this.onChange();
     return seq;
   }
@@ -46,6 +48,7 @@ export class State {
       const job = await get(`/v1/jobs/${id}`);
       this.jobs.set(id, job);
       if (!this.datasets.has(job.dataset)) await this.dataset(job.dataset);
+      if (!this.models.has(job.model)) await this.model(job.model);
       if (this.history.has(id)) await this.open(id);
     } catch {
       this.jobs.delete(id); // deleted meanwhile
@@ -53,11 +56,19 @@ export class State {
     this.onChange();
   }
 
-  async dataset(id) {
+  dataset(id) {
+    return this.read(this.datasets, `/v1/datasets/${id}`, id);
+  }
+
+  async model(id) {
+    if (id) await this.read(this.models, `/v1/models/${id}`, id);
+  }
+
+  async read(known, path, id) {
     try {
-      this.datasets.set(id, await get(`/v1/datasets/${id}`));
+      known.set(id, await get(path));
     } catch {
-      this.datasets.delete(id); // deleted meanwhile
+      known.delete(id); // deleted meanwhile
     }
   }
 

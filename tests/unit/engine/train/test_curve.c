@@ -135,6 +135,7 @@ static void four_fractions_say_what_twice_the_data_would_bring(void **state)
     near(json_number(twice, "n_train", NAN), 12800, 0);
     double expected = 1 - (.1 + 4 / sqrt(12800));
     near(json_number(twice, "accuracy", NAN), expected, 1e-6);
+    near(json_number(twice, "gain", NAN), 4 / sqrt(6400) - 4 / sqrt(12800), 1e-6);
     double low = json_number(twice, "low", NAN), high = json_number(twice, "high", NAN);
     assert_true(low < expected && expected < high && high - low < .1);
     assert_non_null(strstr(json_string(law, "detail", ""), "12800"));

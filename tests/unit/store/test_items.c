@@ -42,10 +42,9 @@ static struct index *make_index(void)
     size_t at = 0;
     for (int i = 0; i < N_CLASSES; i++) {
         index->classes[i] = (struct pack_class){at, strlen(classes[i])};
-        strcpy(index->strings + at, classes[i]);
-        at += strlen(classes[i]) + 1;
+        at += 1 + (size_t)snprintf(index->strings + at, 8, "%s", classes[i]);
     }
-    strcpy(index->strings + at, "a.csv");
+    snprintf(index->strings + at, 8, "a.csv");
     for (uint32_t k = 0; k < N_ITEMS; k++)
         index->records[k] = (struct pack_record){.offset = k * TEXT,
                                                  .size = TEXT,

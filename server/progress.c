@@ -4,8 +4,7 @@
 
 #include "base/mem.h"
 
-/* The object's fields in the order of API.md; all are there from the start, but the last one, which
- * is of texts alone. */
+/* The object's fields; all are there from the start, but the last one, which is of texts alone. */
 static const char *const fields[] = {
     "stage",
     "stage_index",
@@ -21,6 +20,7 @@ static const char *const fields[] = {
     "learning_rates",
     "momentum",
     "peak_memory_bytes",
+    "pass",
     "tokens_per_second",
 };
 #define N_ALWAYS (ARRAY_LEN(fields) - 1)
@@ -60,6 +60,7 @@ void progress_init(struct progress *progress, const struct json *spec, const cha
         else if (i < N_ALWAYS)
             json_set_null(progress->now, fields[i]);
     }
+    json_set_null(progress->now, "pass");
     json_free(before);
 }
 
@@ -141,9 +142,23 @@ static void take_scores(struct progress *progress, const struct json *header)
     progress->best = json_copy(progress->latest);
 }
 
+static void take_pass(struct progress *progress, const struct json *header)
+{
+    struct json *pass = json_set_object(progress->now, "pass");
+    json_set_string(pass, "what", json_string(header, "what", "data"));
+    json_set_integer(pass, "done", json_integer(header, "done", 0));
+    json_set_integer(pass, "total", json_integer(header, "total", 0));
+}
+
 void progress_take(struct progress *progress, const struct json *header, double elapsed)
 {
     const char *type = json_string(header, "type", "");
+    json_set_number(progress->now, "elapsed_seconds", progress->elapsed_before + elapsed);
+    if (!strcmp(type, "progress")) {
+        take_pass(progress, header);
+        return;
+    }
+    json_set_null(progress->now, "pass");
     if (!strcmp(type, "epoch"))
         take_scores(progress, header);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
@@ -156,12 +171,12 @@ void progress_take(struct progress *progress, const struct json *header, double 
         json_set_integer(progress->now, "step", 0);
     }
     json_set_number(progress->now, "fraction", fraction(progress));
-    json_set_number(progress->now, "elapsed_seconds", progress->elapsed_before + elapsed);
 }
 
 void progress_finish(struct progress *progress, double elapsed)
 {
     json_set_number(progress->now, "fraction", 1);
     json_set_number(progress->now, "eta_seconds", 0);
+    json_set_null(progress->now, "pass");
     json_set_number(progress->now, "elapsed_seconds", progress->elapsed_before + elapsed);
 }

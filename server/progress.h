@@ -18,7 +18,8 @@ void progress_init(struct progress *progress, const struct json *spec, const cha
                    const char *latest, const char *best);
 void progress_deinit(struct progress *progress);
 
-/* One `stage`, `step` or `epoch` header; `elapsed` counts the seconds of this run. */
+/* One `stage`, `step`, `epoch` or `progress` header; `elapsed` counts the seconds of this run. The
+ * last says what is done in place of steps, `pass`: {what, done, total}, until another comes. */
 void progress_take(struct progress *progress, const struct json *header, double elapsed);
 void progress_finish(struct progress *progress, double elapsed); /* all is done */
 

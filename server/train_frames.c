@@ -170,10 +170,11 @@ static void on_stage(struct train *train, const struct json *header)
     train->last_stage = position;
 }
 
-/* Of tasks without stages. */
+/* A pass over the data before, between or after steps. */
 static void on_progress(struct train *train, const struct json *header)
 {
     progress_take(&train->progress, header, elapsed(train));
+    add_header(train, "progress", header);
 }
 
 static void on_step(struct train *train, const struct json *header)
@@ -261,7 +262,7 @@ static const struct {
     {"paused", on_paused, AFTER_START},
     {"checkpoint", on_checkpoint, AFTER_START},
     {"artifact", on_artifact, AFTER_START},
-    {"progress", on_progress, AFTER_START},
+    {"progress", on_progress, ANY_TIME},
     {"log", on_log, ANY_TIME},
     {"warning", on_warning, ANY_TIME},
 };

@@ -54,6 +54,7 @@ static const struct wire_field started[] = {
     {"plan_sha256", WIRE_SHA256, NULLABLE, 0, 0},
 };
 static const struct wire_field progress[] = {
+    {"what", WIRE_NAME, OPTIONAL, 0, 0}, /* of a job: the pass over its data */
     {"done", WIRE_INTEGER, NEEDED, 0, MAX_INTEGER},
     {"total", WIRE_INTEGER, NEEDED, 0, MAX_INTEGER},
 };

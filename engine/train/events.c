@@ -8,8 +8,9 @@
 
 #include "base/clock.h"
 
-#define INTERVAL .25 /* seconds between two step headers */
-#define PACE     .9  /* weight of the past in the smoothed time of a step */
+#define INTERVAL      .25 /* seconds between two step headers */
+#define PASS_INTERVAL 1.  /* between two of a pass */
+#define PACE          .9  /* weight of the past in the smoothed time of a step */
 
 /* An unfrozen step costs about twice a frozen one: the whole body's backward pass comes on top. One
  * on cached features runs the head alone. */
@@ -195,6 +196,19 @@ void events_sweep_step(struct events *events, int64_t stage, const struct finder
                     (double)events->recipe->stages[stage].batch / seconds);
     json_set_number(header, "eta_seconds", (double)(steps - finder->n) * seconds);
     json_set_integer(header, "peak_memory_bytes", events_peak_memory());
+    send(events, header);
+}
+
+void events_pass(struct events *events, const char *what, int64_t done, int64_t all)
+{
+    double now = clock_seconds();
+    if (now - events->last_pass < PASS_INTERVAL && done < all)
+        return;
+    events->last_pass = now;
+    struct json *header = header_new("progress");
+    json_set_string(header, "what", what);
+    json_set_integer(header, "done", done);
+    json_set_integer(header, "total", all);
     send(events, header);
 }
 

@@ -20,6 +20,7 @@ struct events {
     const struct recipe *recipe;
     const struct graph *graph;
     double last_step;    /* when a step header was last sent */
+    double last_pass;    /* likewise, of a pass */
     double step_seconds; /* of one training step of this stage, smoothed; 0 = not yet known */
     double step_tokens;  /* of one, likewise: words */
     double row_seconds;  /* of one row of validation (recipe_valid_rows); 0 = not yet known */
@@ -35,6 +36,9 @@ void events_step(struct events *events, const struct position *at, int64_t token
 /* A step of the rate finder's sweep over the stage, as of a stage of its own. */
 void events_sweep_step(struct events *events, int64_t stage, const struct finder *finder,
                        double seconds);
+
+/* `done` of `all` parts of a pass over the data that is no training: "features", "report". */
+void events_pass(struct events *events, const char *what, int64_t done, int64_t all);
 
 /* A whole validation pass of the stage: for the estimate. */
 void events_validated(struct events *events, int64_t stage, double seconds);

@@ -6,8 +6,8 @@
 static bool go_on(void *context, int64_t done, int64_t total)
 {
     struct training *t = context;
-    (void)done;
-    (void)total;
+    if (total > 0)
+        events_pass(&t->events, "report", done, total);
     training_poll(t);
     return !t->want_cancel;
 }

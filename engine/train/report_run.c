@@ -216,7 +216,7 @@ static struct json *read_curve(const struct report_run *report, struct warnings 
 static bool baseline_goes_on(void *context)
 {
     const struct report_run *report = context;
-    return !report->go_on || report->go_on(report->context, 0, 1);
+    return !report->go_on || report->go_on(report->context, 0, 0);
 }
 
 static struct json *baseline_json(const struct baseline *baseline,

@@ -18,7 +18,8 @@ struct report_run {
     const struct position *at; /* what its stages came to */
     const char *folder;
     int threads;
-    bool (*go_on)(void *context, int64_t done, int64_t total); /* false: stop; may be NULL */
+    /* false: stop; may be NULL. A total of 0: not known. */
+    bool (*go_on)(void *context, int64_t done, int64_t total);
     void *context;
 };
 

@@ -110,8 +110,7 @@ static enum status find_graph(void *context, int64_t stage, struct graph **graph
 static bool fill_goes_on(void *context, int64_t done, int64_t all)
 {
     struct training *t = context;
-    (void)done;
-    (void)all;
+    events_pass(&t->events, "features", done, all);
     training_poll(t);
     return !t->want_cancel && !t->want_pause;
 }

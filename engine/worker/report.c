@@ -123,12 +123,19 @@ void report_started(struct report *report, int threads, const char *plan_sha256)
 
 void report_progress(struct report *report, int64_t done, int64_t total)
 {
+    report_progress_of(report, NULL, done, total);
+}
+
+void report_progress_of(struct report *report, const char *what, int64_t done, int64_t total)
+{
     double now = clock_seconds();
     bool last = total > 0 && done >= total;
     if (!last && report->last_progress > 0 && now - report->last_progress < PROGRESS_INTERVAL)
         return;
     report->last_progress = now;
     struct json *header = header_new("progress");
+    if (what)
+        json_set_string(header, "what", what);
     json_set_integer(header, "done", done);
     json_set_integer(header, "total", total);
     send_and_free(report, header);

@@ -28,6 +28,8 @@ void report_send(struct report *report, const struct json *header);
 /* The headers that several verbs send. */
 void report_started(struct report *report, int threads, const char *plan_sha256); /* may be NULL */
 void report_progress(struct report *report, int64_t done, int64_t total); /* at most 4 a second */
+/* The same of `what`, one of several things that a verb does. */
+void report_progress_of(struct report *report, const char *what, int64_t done, int64_t total);
 void report_item(struct report *report, int64_t ordinal);
 void report_log(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

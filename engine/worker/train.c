@@ -34,8 +34,7 @@ static enum trainer_request poll_requests(void *context)
 static bool go_on(void *context, int64_t done, int64_t all)
 {
     enum report_request request = report_poll(context);
-    (void)done;
-    (void)all;
+    report_progress_of(context, "texts", done, all);
     return request != REQUEST_PAUSE && request != REQUEST_CANCEL;
 }
 

@@ -77,6 +77,13 @@ def events(server, job, kind):
         after = page["data"][-1]["seq"]
 
 
+def test_passes_without_steps_are_told(real_server, job):
+    passes = events(real_server, job, "progress")
+    assert {event["what"] for event in passes} <= {"texts", "report"}
+    assert any(event["what"] == "report" and event["done"] == event["total"] for event in passes)
+    assert job["progress"]["pass"] is None
+
+
 def test_a_dry_run_foretells_phases_groups_and_steps(real_server, dataset, job):
     plan = real_server.post("/v1/jobs?dry_run=true", json=spec(dataset)).json()
     stages = plan["stages"]

@@ -30,10 +30,16 @@ function score(job) {
   return Number.isFinite(scores.accuracy) ? ["accuracy ", el("b", {}, percent(scores.accuracy))] : [];
 }
 
+/* Passes over the data that are no training. */
+const PASSES = { texts: "reading texts", features: "computing features", report: "writing the report" };
+
 function figures(job) {
   const parts = [];
   const progress = job.progress;
-  if (job.status === "running" && progress) {
+  const pass = ENDED.includes(job.status) ? null : progress?.pass;
+  if (pass) {
+    parts.push(`${PASSES[pass.what] ?? pass.what}: ${pass.done} of ${pass.total}`);
+  } else if (job.status === "running" && Number.isFinite(progress?.epoch)) {
     parts.push(`${progress.stage}, epoch ${progress.epoch + 1} of ${progress.epochs}`);
     if (progress.tokens_per_second) parts.push(`${decimal(progress.tokens_per_second, 0)} tokens/s`);
     else if (progress.examples_per_second) parts.push(`${decimal(progress.examples_per_second, 0)} images/s`);

@@ -46,12 +46,21 @@ static void every_field_is_there_from_the_start(void **state)
     (void)state;
     struct progress progress;
     progress_init(&progress, NULL, NULL, NULL, NULL);
-    static const char *const fields[] = {
-        "stage",           "stage_index",      "stages",
-        "epoch",           "epochs",           "step",
-        "steps",           "fraction",         "examples_per_second",
-        "elapsed_seconds", "eta_seconds",      "learning_rates",
-        "momentum",        "peak_memory_bytes"};
+    static const char *const fields[] = {"stage",
+                                         "stage_index",
+                                         "stages",
+                                         "epoch",
+                                         "epochs",
+                                         "step",
+                                         "steps",
+                                         "fraction",
+                                         "examples_per_second",
+                                         "elapsed_seconds",
+                                         "eta_seconds",
+                                         "learning_rates",
+                                         "momentum",
+                                         "peak_memory_bytes",
+                                         "pass"};
     assert_int_equal(json_len(progress.now), sizeof fields / sizeof *fields);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         assert_non_null(json_get(progress.now, fields[i]));
@@ -124,6 +133,24 @@ static void a_resumed_run_goes_on_from_its_row(void **state)
     buf_deinit(&best_text);
 }
 
+static void a_pass_is_told_until_steps_go_on(void **state)
+{
+    (void)state;
+    struct progress progress;
+    progress_init(&progress, NULL, "{\"pass\":{\"what\":\"texts\"}}", NULL, NULL);
+    assert_int_equal(json_type(json_get(progress.now, "pass")), JSON_NULL);
+    take(&progress, "{\"type\":\"progress\",\"what\":\"features\",\"done\":3,\"total\":9}", 2);
+    const struct json *pass = json_get(progress.now, "pass");
+    assert_string_equal(json_string(pass, "what", ""), "features");
+    assert_int_equal(json_integer(pass, "done", -1), 3);
+    assert_int_equal(json_integer(pass, "total", -1), 9);
+    assert_true(now(&progress, "elapsed_seconds") == 2);
+    assert_int_equal(json_type(json_get(progress.now, "fraction")), JSON_NULL);
+    take(&progress, STAGE(0, 1), 4);
+    assert_int_equal(json_type(json_get(progress.now, "pass")), JSON_NULL);
+    progress_deinit(&progress);
+}
+
 static void positions_compare_across_stages(void **state)
 {
     (void)state;
@@ -140,6 +167,7 @@ int main(void)
         cmocka_unit_test(the_fraction_weighs_stages_by_their_epochs),
         cmocka_unit_test(the_best_is_by_the_monitor_and_numbers_only),
         cmocka_unit_test(a_resumed_run_goes_on_from_its_row),
+        cmocka_unit_test(a_pass_is_told_until_steps_go_on),
         cmocka_unit_test(positions_compare_across_stages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

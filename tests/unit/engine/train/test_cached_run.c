@@ -62,6 +62,24 @@ static void a_cached_stage_changes_no_bit_of_the_final_weights(void **state)
     assert_null(cache_file(f)); /* gone with the run */
 }
 
+static void filling_is_told_to_its_end(void **state)
+{
+    struct fixture *f = *state;
+    char hex[65];
+    fixture_run_anew(f, RUN(CACHED), hex);
+    bool first = false, last = false;
+    for (int k = 0; k < fixture_count(f, "progress"); k++) {
+        struct json *event = fixture_event(f, "progress", k);
+        int64_t done = json_integer(event, "done", 0), total = json_integer(event, "total", 0);
+        bool features = strcmp(json_string(event, "what", ""), "features") == 0;
+        assert_true(0 < done && done <= total);
+        first |= features && done == 8;                   /* a batch */
+        last |= features && done == total && total == 40; /* 32 train, 8 validate */
+        json_free(event);
+    }
+    assert_true(first && last);
+}
+
 static void as_many_views_as_epochs_change_no_bit_either(void **state)
 {
     struct fixture *f = *state;
@@ -141,6 +159,7 @@ int main(void)
 #define WITH_DATA(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_DATA(a_cached_stage_changes_no_bit_of_the_final_weights),
+        WITH_DATA(filling_is_told_to_its_end),
         WITH_DATA(as_many_views_as_epochs_change_no_bit_either),
         WITH_DATA(a_cached_run_goes_on_from_any_step),
         WITH_DATA(a_cache_that_was_damaged_or_lost_is_made_again),

@@ -1,8 +1,6 @@
 // datasets.js -- one card a dataset; an opened card shows its first items, and what is wrong with it.
 
-import { el, ago } from "./dom.js";
-
-const whole = (n) => n.toLocaleString("en");
+import { el, whole, ago } from "./dom.js";
 
 function figures(dataset) {
   if (dataset.status === "processing") return dataset.progress?.fraction ? `${Math.round(100 * dataset.progress.fraction)} % read` : "waiting to be read";

@@ -17,6 +17,8 @@ export const percent = (value) => (value === null || value === undefined ? "–"
 
 export const decimal = (value, digits = 3) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
 
+export const whole = (value) => value.toLocaleString("en");
+
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const s = Math.max(0, Math.round(seconds));

@@ -1,6 +1,6 @@
 // jobs.js -- one card a job; an opened card shows its epochs as curves and as a table.
 
-import { el, percent, decimal, duration, ago } from "./dom.js";
+import { el, percent, decimal, whole, duration, ago } from "./dom.js";
 import { chart } from "./chart.js";
 
 const ENDED = ["succeeded", "failed", "cancelled"];
@@ -38,7 +38,7 @@ function figures(job) {
   const progress = job.progress;
   const pass = ENDED.includes(job.status) ? null : progress?.pass;
   if (pass) {
-    parts.push(`${PASSES[pass.what] ?? pass.what}: ${pass.done} of ${pass.total}`);
+    parts.push(`${PASSES[pass.what] ?? pass.what}: ${whole(pass.done)} of ${whole(pass.total)}`);
   } else if (job.status === "running" && Number.isFinite(progress?.epoch)) {
     parts.push(`${progress.stage}, epoch ${progress.epoch + 1} of ${progress.epochs}`);
     if (progress.tokens_per_second) parts.push(`${decimal(progress.tokens_per_second, 0)} tokens/s`);

@@ -1,4 +1,5 @@
-/* Items are found in an index that is not trusted: no byte of it, and no cut, leads anywhere. */
+/* Items are found in an index that is not trusted: damage to its header, its classes or a record,
+ * and cuts, are errors at most. */
 #include "tests/unit/store/fixture.h"
 
 #include <stdio.h>
